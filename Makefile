@@ -1,0 +1,46 @@
+# Everything runs from one virtual environment, .venv, that plain pip fills.
+# `make setup` makes it; every other target makes it when it is missing or out of date.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test up down check lock dist
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/sh
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | sort
+
+setup: .venv/ready ## make .venv and install the project into it
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("auditship needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/ready ## the product at work on real traffic; ends by itself
+	$(BIN)/python -m demo.run
+
+test: .venv/ready ## the default test suite
+	$(BIN)/python -m pytest -n auto
+
+check: .venv/ready ## linters, types, layer contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+up: .venv/ready ## leave node, agents and storage servers running; print their addresses
+	$(BIN)/python -m demo.run --stay
+
+down: .venv/ready ## end what `make up` started
+	$(BIN)/python -m demo.run --down
+
+lock: .venv/ready ## renew requirements.txt from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra companion --extra node --group test --group checks \
+	  --group build --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --upgrade --quiet -o requirements.txt
+
+dist: .venv/ready ## build the wheel
+	$(BIN)/python -m hatchling build -t wheel
