@@ -48,7 +48,7 @@ class RetryError(AuditshipError):
 
 
 class HoldError(AuditshipError):
-    """An outage that needs a person (rights, TLS, a missing index): wait and probe, drop nothing."""
+    """An outage that needs a person (rights, TLS, no index): wait and probe, drop nothing."""
 
 
 class RejectError(AuditshipError):
