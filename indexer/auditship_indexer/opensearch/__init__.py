@@ -15,6 +15,7 @@ from auditship_indexer.opensearch.days import (
     ensure_day,
     ensure_days,
     make_index,
+    wait_active,
 )
 from auditship_indexer.opensearch.failures import addresses, asking, error_of, translate
 
@@ -35,4 +36,5 @@ __all__ = [
     "error_of",
     "make_index",
     "translate",
+    "wait_active",
 ]

@@ -17,7 +17,7 @@ from opensearchpy.exceptions import (
     RequestError,
 )
 
-from auditship_indexer.errors import HoldError
+from auditship_indexer.errors import HoldError, RetryError
 from auditship_indexer.event.identity import day_of, day_start_ms, index_of_day
 from auditship_indexer.opensearch.failures import addresses, asking, error_of, translate
 
@@ -70,8 +70,11 @@ def ensure_days(client: OpenSearch, region: str, days: Iterable[date]) -> list[s
     return made
 
 
-def make_index(client: OpenSearch, name: str, day: date) -> bool:
+def make_index(client: OpenSearch, name: str, day: date, *, wait: bool = True) -> bool:
     """Create an append-only index that counts its age from 00:00 UTC of `day`.
+
+    Without `wait` it returns as soon as the index exists, before its shard can serve: several
+    indices are made in half the time, and `wait_active` waits for all of them.
 
     Returns:
         True when it was made now, False when it was there (whoever made it).
@@ -83,7 +86,9 @@ def make_index(client: OpenSearch, name: str, day: date) -> bool:
         }
     }
     try:
-        client.indices.create(index=name, body=body)
+        client.indices.create(
+            index=name, body=body, params={"wait_for_active_shards": 1 if wait else 0}
+        )
     except RequestError as error:
         if error_of(error)[0] == "resource_already_exists_exception":
             return False
@@ -93,6 +98,25 @@ def make_index(client: OpenSearch, name: str, day: date) -> bool:
     except OpenSearchException as error:
         raise translate(error, f"making index {name}", at=addresses(client)) from error
     return True
+
+
+def wait_active(client: OpenSearch, names: str, *, timeout_s: int = 20) -> None:
+    """Wait until the primary shards of the indices can serve; `names` are joined by commas.
+
+    Raises:
+        RetryError: some cannot yet: no disk space, or settings that no node fulfills.
+        AuditshipError: no answer, as `translate` says.
+    """
+    path = f"/_cluster/health/{names}?wait_for_status=yellow&timeout={timeout_s}s"
+    with asking(client, "waiting for new indices"):
+        # 408 is the answer "not yet"; its body is that of a success.
+        reply: Any = client.transport.perform_request("GET", path, params={"ignore": 408})
+    if reply["timed_out"]:
+        raise RetryError(
+            f"{addresses(client)}: {reply['unassigned_shards']} shards of new indices cannot "
+            f"serve after {timeout_s} s",
+            hint="GET _cluster/allocation/explain says why: disk space, or allocation settings",
+        )
 
 
 def _may_not_make(error: AuthorizationException, client: OpenSearch, name: str) -> Exception:
