@@ -176,6 +176,6 @@ def _hint(cause: str, table: tuple[tuple[str, str], ...]) -> str | None:
 def _host_of(error: foreign.OpenSearchException) -> str | None:
     """Return `host:port` of a broken connection, which urllib3 keeps in its exception."""
     inner = error.args[2] if len(error.args) > 2 else None  # noqa: PLR2004 - (status, text, inner)
-    source = getattr(inner, "pool", None) or getattr(inner, "conn", None)
+    source = getattr(inner, "conn", None) or getattr(inner, "pool", None)
     host, port = getattr(source, "host", None), getattr(source, "port", None)
     return f"{host}:{port}" if host else None
