@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from auditship_indexer.opensearch import Connection
 from msgspec import Meta, Struct
 
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.event.identity import CONTROL_REGION, REGION_FORM, SERVER_FORM
+from auditship_indexer.opensearch import Connection
 from auditship_indexer.settings import load, size_meta
 
 KIB: Final = 1024

@@ -97,6 +97,7 @@ class Record(Struct, gc=False):
     labels: dict[str, str] | None = None
     flags: set[str] | None = None
     dropped: set[str] | None = None
+    is_short: bool = False  # every text is known to be within its limit in the schema
 
 
 class Ignored(Struct, frozen=True, gc=False):
@@ -138,8 +139,9 @@ class Produced(Struct, frozen=True, gc=False):
 class Line(Struct, frozen=True, gc=False):
     """One complete line: raw bytes without LF, and the offset of its first byte.
 
-    `end` is the offset behind its LF. A line over the limit comes with `raw` cut to its head,
-    `length` and `sha256` of the whole.
+    `end` is the offset behind its LF; `nul_run` counts the NUL bytes before it, which belong to no
+    line. A line over the limit comes with `raw` cut to its head, `length` and `sha256` of the
+    whole.
     """
 
     raw: bytes
@@ -148,3 +150,9 @@ class Line(Struct, frozen=True, gc=False):
     sha256: bytes
     length: int
     whole: bool = True
+    nul_run: int = 0
+
+    @property
+    def begin(self) -> int:
+        """First byte that this line accounts for: its NUL run, else its own first byte."""
+        return self.offset - self.nul_run

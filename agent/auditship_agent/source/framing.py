@@ -1,0 +1,141 @@
+"""Bytes to lines, as a pure function of what was fed: any cut of the input gives the same lines.
+
+Only LF ends a line. A run of NUL bytes at the start of a line belongs to no line (it is what a
+hole or a lost write leaves behind): the line begins behind it. A line over the limit is skimmed
+to its LF with a running hash and length, so that memory stays bounded by the limit.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from auditship_agent.line import Line
+
+HEAD_BYTES = 64 * 1024  # of an over-long line, kept for the dead letter
+
+
+class Framer:
+    """Cuts the bytes of one file into lines, from a given offset on.
+
+    `offset` is the first byte of the first line that has not left; `searched` how far LF was
+    looked for. `begin` of the next line is `offset`: NUL runs are covered by the line behind them.
+    """
+
+    def __init__(self, offset: int, limit: int) -> None:
+        self.offset = offset
+        self._limit = limit
+        self._carry = b""
+        self._skim: _Skim | None = None
+
+    @property
+    def searched(self) -> int:
+        """Offset of the first byte that was never fed."""
+        return self.offset + (self._skim.fed if self._skim else len(self._carry))
+
+    @property
+    def skimming(self) -> bool:
+        """Whether an over-long line is being hashed; its state outlives `forget_partial`."""
+        return self._skim is not None
+
+    def skip_nul(self, size: int) -> None:
+        """Take `size` NUL bytes at the start of a line as fed. No partial line may be open."""
+        self._skim = _Skim(self._limit)
+        self._skim.fed = self._skim.run = size
+
+    def forget_partial(self) -> None:
+        """Drop the bytes of an unfinished line that is kept whole; it is to be fed again."""
+        self._carry = b""
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """Yield the lines that `piece` completes; `piece` starts at `searched`."""
+        start = 0
+        if self._skim is not None:
+            end = piece.find(b"\n")
+            if end < 0:
+                self._skim.add(piece)
+                return
+            yield self._end_skim(piece[:end])
+            start = end + 1
+        *lines, rest = piece[start:].split(b"\n") if start else piece.split(b"\n")
+        if lines and self._carry:
+            lines[0] = self._carry + lines[0]
+            self._carry = b""
+        for raw in lines:
+            yield self._line(raw)
+        if self._carry or rest:
+            self._keep(rest)
+
+    def _line(self, raw: bytes) -> Line:
+        begin = self.offset
+        self.offset = end = begin + len(raw) + 1
+        run = 0
+        if raw[:1] == b"\0":
+            run = nul_run(raw)
+            raw = raw[run:]
+        length = len(raw)
+        digest = sha256(raw).digest()
+        if length > self._limit:
+            raw = raw[:HEAD_BYTES]
+            return Line(raw, begin + run, end, digest, length, whole=False, nul_run=run)
+        return Line(raw, begin + run, end, digest, length, nul_run=run)
+
+    def _keep(self, rest: bytes) -> None:
+        carry = self._carry + rest if self._carry else rest
+        if len(carry) <= self._limit + HEAD_BYTES:
+            self._carry = carry
+            return
+        self._carry = b""
+        self._skim = _Skim(self._limit)
+        self._skim.add(carry)
+
+    def _end_skim(self, last: bytes) -> Line:
+        skim = self._skim
+        assert skim is not None  # noqa: S101 - called only while skimming
+        skim.add(last)
+        self._skim = None
+        begin = self.offset
+        self.offset = end = begin + skim.fed + 1
+        whole = skim.length <= self._limit  # it was a long NUL run before a short line
+        raw = bytes(skim.head if whole else skim.head[:HEAD_BYTES])
+        return Line(
+            raw,
+            begin + skim.run,
+            end,
+            skim.hash.digest(),
+            skim.length,
+            whole=whole,
+            nul_run=skim.run,
+        )
+
+
+class _Skim:
+    """A line that is too long to keep: its head, length and hash; NUL run at its start apart."""
+
+    def __init__(self, limit: int) -> None:
+        self.fed = 0
+        self.run = 0
+        self.length = 0
+        self.head = bytearray()
+        self.hash = sha256()
+        self._limit = limit
+
+    def add(self, piece: bytes) -> None:
+        run = 0
+        if not self.length:
+            run = nul_run(piece) if not self.fed else len(piece) - len(piece.lstrip(b"\0"))
+        self.fed += len(piece)
+        self.run += run
+        piece = piece[run:]
+        self.length += len(piece)
+        self.hash.update(piece)
+        if len(self.head) < self._limit:
+            self.head += piece[: self._limit - len(self.head)]
+
+
+def nul_run(raw: bytes) -> int:
+    """Return the length of the NUL run that `raw` starts with.
+
+    A single NUL with another two bytes on is UTF-16 text, not a run: its line keeps it, so that
+    the parser can say so.
+    """
+    run = len(raw) - len(raw.lstrip(b"\0"))
+    return 0 if run == 1 and raw[2:3] == b"\0" else run
