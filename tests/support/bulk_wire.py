@@ -129,9 +129,10 @@ def write_answer(connection: socket.socket, answer: Answer, *, head_only: bool) 
         lines.append(f"content-length: {len(body)}")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     whole = answer.cut_at is None
+    body = body[: answer.cut_at]
     if answer.chunked:
-        body = _as_chunk(body[: answer.cut_at], whole=whole)
-    connection.sendall(head if head_only else head + body[: None if whole else answer.cut_at])
+        body = _as_chunk(body, whole=whole)
+    connection.sendall(head if head_only else head + body)
     return whole and ("connection", "close") not in answer.headers
 
 
