@@ -9,6 +9,7 @@ Invariants: a folder in the cache is complete or absent; one data folder serves 
 the process that started it.
 """
 
+from auditship_indexer.node.account import make_folder
 from auditship_indexer.node.detached import Running, find_running, forget_running, save_running
 from auditship_indexer.node.distribution import fetch
 from auditship_indexer.node.process import Node, start
@@ -22,6 +23,7 @@ __all__ = [
     "fetch",
     "find_running",
     "forget_running",
+    "make_folder",
     "save_running",
     "start",
     "state_folder",

@@ -32,12 +32,13 @@ def main() -> int:
     except (OSError, subprocess.SubprocessError) as error:
         print(f"error: {error}", flush=True)  # noqa: T201 - the protocol with the caller
         return 1
+    os.close(order["lock_fd"])  # the node alone holds the folder from here on
     print(node.pid, flush=True)  # noqa: T201 - the protocol with the caller
     return 0 if order["detach"] else watch(node, order["parent"])
 
 
 def spawn(order: dict[str, Any]) -> "subprocess.Popen[bytes]":
-    """Start the node in a session of its own, with the caller's lock held by it alone."""
+    """Start the node in a session of its own; it inherits the lock of its folder."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def in_child() -> None:
