@@ -1,0 +1,182 @@
+"""Record -> the groups of fields of an event. Each function gives one group, or None.
+
+All texts are within their limits already; nothing here looks at clock, file or memory.
+"""
+
+from auditship_agent.line import Record
+from auditship_agent.normalize.limits import fits
+from auditship_indexer.clock import iso_ms
+from auditship_indexer.event.document import (
+    ApiKey,
+    Bytes,
+    Changes,
+    Error,
+    File,
+    Hash,
+    Http,
+    Named,
+    Permissions,
+    Person,
+    Previous,
+    Request,
+    Response,
+    Share,
+    User,
+)
+from auditship_indexer.event.fields import FIELDS, MAX_LIST
+
+_EXTENSION_LIMIT = FIELDS["file.extension"].limit
+
+
+def unique(items: list[str] | None) -> list[str] | None:
+    """Return a list as the schema wants it: sorted, unique, without empty texts, not empty."""
+    if not items:
+        return None
+    return sorted({item for item in items if item})[:MAX_LIST] or None
+
+
+def named(id_: str | None, name: str | None) -> Named | None:
+    """Return an id with a name."""
+    if id_ is None and name is None:
+        return None
+    return Named(id_, name)
+
+
+def actor_of(record: Record) -> str:
+    """Return the User column: e-mail, else name, else id; key id; system, anonymous, unknown."""
+    kind = record.actor
+    if kind in {"anonymous", "system"}:
+        return str(kind)
+    if kind == "api_key" and (key := record.key_id or record.key_name):
+        return key
+    return record.user_email or record.user_name or record.user_id or "unknown"
+
+
+def user_of(record: Record) -> User | None:
+    """Return `user.*`: who acted, as whom, and whom the act is about."""
+    effective = _person(record.effective_id, record.effective_email, record.effective_name)
+    target = _person(record.target_id, record.target_email, record.target_name)
+    if old := unique(record.old_roles):
+        target = target or Person()
+        target.roles = old
+    new = unique(record.new_roles)
+    user = User(
+        Changes(new) if new else None,
+        effective,
+        record.user_email,
+        record.user_id,
+        record.user_name,
+        unique(record.user_roles),
+        target,
+    )
+    return user if user != _NO_USER else None
+
+
+_NO_USER = User()
+
+
+def _person(id_: str | None, email: str | None, name: str | None) -> Person | None:
+    if id_ is None and email is None and name is None:
+        return None
+    return Person(email, id_, name)
+
+
+def api_key_of(record: Record) -> ApiKey | None:
+    """Return `api_key.*`."""
+    target = named(record.target_key_id, record.target_key_name)
+    if target is None and record.key_id is None and record.key_name is None:
+        return None
+    return ApiKey(record.key_id, record.key_name, target)
+
+
+def file_of(record: Record) -> File | None:
+    """Return `file.*`, with the name, directory and extension that the path implies."""
+    path, name = record.file_path, record.file_name
+    directory = None
+    if path is not None:
+        parent, _, last = path.rstrip("/").rpartition("/")
+        directory = parent or "/"
+        name = name or last or None
+    previous_name, previous_path = record.previous_name, record.previous_path
+    previous = None
+    if previous_name is not None or previous_path is not None:
+        previous = Previous(previous_name or _last(previous_path), previous_path)
+    file = File(
+        directory,
+        _extension(name, record.file_type),
+        record.folder_id,
+        Hash(record.file_sha256) if record.file_sha256 else None,
+        record.file_id,
+        record.file_mime_type,
+        name,
+        path,
+        previous,
+        record.file_size,
+        record.file_type,
+        record.file_version,
+    )
+    return file if file != _NO_FILE else None
+
+
+_NO_FILE = File()
+
+
+def _last(path: str | None) -> str | None:
+    return (path or "").rstrip("/").rpartition("/")[2] or None
+
+
+def _extension(name: str | None, kind: str | None) -> str | None:
+    """Return what stands behind the last dot, lower-cased; longer than 32 bytes is no extension."""
+    if name is None or kind == "dir":
+        return None
+    extension = name.rpartition(".")[2] if "." in name else ""
+    if not extension:
+        return None
+    extension = extension.lower()
+    return extension if fits(extension, _EXTENSION_LIMIT) else None
+
+
+def share_of(record: Record, share_id: str | None) -> Share | None:
+    """Return `share.*`: the link and its policy at that time."""
+    share = Share(
+        unique(record.share_domains),
+        unique(record.share_ips),
+        record.share_attempt,
+        None if record.share_expires_ms is None else iso_ms(record.share_expires_ms),
+        share_id,
+        record.share_max_downloads,
+        record.share_owner,
+        record.share_protected,
+        record.share_scope,
+    )
+    return share if share != _NO_SHARE else None
+
+
+_NO_SHARE = Share()
+
+
+def http_of(record: Record) -> Http | None:
+    """Return `http.*`."""
+    request = response = None
+    if record.method is not None or record.request_id is not None or record.bytes_in is not None:
+        body = None if record.bytes_in is None else Bytes(record.bytes_in)
+        request = Request(body, record.request_id, record.method)
+    if record.status is not None or record.bytes_out is not None:
+        body = None if record.bytes_out is None else Bytes(record.bytes_out)
+        response = Response(body, record.status)
+    if request is None and response is None:
+        return None
+    return Http(request, response)
+
+
+def permissions_of(record: Record) -> Permissions | None:
+    """Return `audit.permissions.*`."""
+    added, removed = unique(record.permissions_added), unique(record.permissions_removed)
+    return Permissions(added, removed) if added or removed else None
+
+
+def error_of(record: Record) -> Error | None:
+    """Return `error.*`."""
+    if record.error_code is None and record.error_message is None:
+        return None
+    return Error(record.error_code, record.error_message)

@@ -1,0 +1,225 @@
+"""Record -> event: one schema for all sources, enriched from the event's own values.
+
+A pure function of the record, the source's settings, the country database and the user-agent
+data. Identity and position are added by the pipeline.
+"""
+
+from typing import Final
+
+from auditship_agent import __version__
+from auditship_agent.config import AgentConfig, SourceConfig
+from auditship_agent.line import Record
+from auditship_agent.normalize import build
+from auditship_agent.normalize.addresses import Addresses
+from auditship_agent.normalize.agents import Agents, Parsed, device_of
+from auditship_agent.normalize.country import Countries
+from auditship_agent.normalize.limits import cut, fits, shorten
+from auditship_agent.normalize.required import lacks_field
+from auditship_agent.normalize.tokens import read_key
+from auditship_indexer.clock import iso_ms
+from auditship_indexer.event.actions import ACTIONS, verb
+from auditship_indexer.event.document import (
+    Act,
+    Agent,
+    Audit,
+    Client,
+    Event,
+    Named,
+    Network,
+    OnlyId,
+    OnlyName,
+    Region,
+    Source,
+    UserAgent,
+    Version,
+)
+from auditship_indexer.event.fields import ECS_VERSION, FIELDS, MAX_LIST, SCHEMA_VERSION
+from auditship_indexer.event.results import category, kind_of_act, outcome
+
+_MAX_CACHE: Final = 50_000
+_NATIVE: Final = "native"
+_ADDRESS_LIMIT: Final = FIELDS["client.address"].limit
+_ECS: Final = Version(ECS_VERSION)
+
+
+class Normalizer:
+    """Makes the events of one source.
+
+    Raises:
+        ConfigError: the key of share tokens cannot be used.
+    """
+
+    def __init__(self, config: AgentConfig, source: SourceConfig) -> None:
+        self._region = Region(config.server.region)
+        self._storage = source.storage_region
+        self._dataset = source.preset
+        self._is_native = source.preset == _NATIVE
+        self._is_secondary = source.role == "secondary"
+        self._agent = Agent(config.agent_id, __version__)
+        self._host = Named(config.server.id)
+        self._addresses = Addresses()
+        self._agents = Agents(parse=config.enrich.user_agent)
+        self._countries = Countries(config.enrich.country_db)
+        key_file = config.share_token_key_file
+        self._tokens = read_key(key_file) if key_file is not None else None
+        self._acts: dict[tuple[str, str], tuple[list[str] | None, list[str] | None, str, str]] = {}
+        self._seconds: dict[int, str] = {}
+
+    def refresh(self) -> None:
+        """Open a replaced country database; the caller asks at most once a second."""
+        self._countries.refresh()
+
+    def warm(self) -> None:
+        """Build the user-agent tables now, so that the first line does not wait for them."""
+        self._agents.read("Mozilla/5.0")
+
+    def event(self, record: Record) -> Event:
+        """Return the event of a record, without `event.id` and `log`. The record is used up."""
+        flags = record.flags or set()
+        cuts: set[str] | None = None if record.is_short else shorten(record)
+        flags = record.flags or flags
+        if record.storage_region is None:
+            record.storage_region = self._storage
+        client, source_ip = self._client(record, flags)
+        agent = None if record.user_agent is None else self._agents.read(record.user_agent)
+        if agent is not None and agent.truncated:
+            cuts = {*(cuts or ()), *agent.truncated}
+        self._flag(record, flags)
+        act, word = self._act(record)
+        # Groups are given in the order of the Struct's declaration, which is the order of keys.
+        return Event(
+            self._iso(record.time_ms),
+            self._agent,
+            build.api_key_of(record),
+            self._audit(record, agent, flags, cuts, word),
+            client,
+            self._cloud(record),
+            OnlyId(record.device_id) if record.device_id is not None else None,
+            _ECS,
+            build.error_of(record),
+            act,
+            build.file_of(record),
+            build.named(record.group_id, record.group_name),
+            self._host,
+            build.http_of(record),
+            dict(sorted(record.labels.items())) if record.labels else None,
+            None,
+            Network(record.protocol) if record.protocol is not None else None,
+            build.named(record.organization_id, record.organization_name),
+            build.named(record.rule_id, record.rule_name),
+            OnlyName(record.service) if record.service is not None else None,
+            build.share_of(record, self._share_id(record)),
+            Source(source_ip) if source_ip is not None else None,
+            Region(record.storage_region) if record.storage_region is not None else None,
+            OnlyId(record.trace_id) if record.trace_id is not None else None,
+            build.user_of(record),
+            _agent_fields(agent),
+            build.named(record.workspace_id, record.workspace_name),
+        )
+
+    def _client(self, record: Record, flags: set[str]) -> tuple[Client | None, str | None]:
+        """Return `client` and the peer's address where it is another."""
+        ip = text = geo = None
+        port = record.client_port
+        if record.client_ip is not None:
+            address = self._addresses.read(record.client_ip)
+            ip, text = address.ip, address.text
+            port = port if port is not None else address.port
+            if address.bad:
+                flags.add("bad_ip")
+        if text is not None and not fits(text, _ADDRESS_LIMIT):
+            text = cut(text, _ADDRESS_LIMIT)
+            flags.add("truncated")
+        if ip is not None and self._countries.is_configured:
+            geo = self._countries.of(ip)
+            if not self._countries.is_available:
+                flags.add("geo_unavailable")
+        peer = None
+        if record.proxy_ip is not None:
+            found = self._addresses.read(record.proxy_ip)
+            peer = found.ip if found.ip != ip else None
+            if found.bad:
+                flags.add("bad_ip")
+        if ip is None and text is None and port is None:
+            return None, peer
+        return Client(text, geo, ip, port), peer
+
+    def _flag(self, record: Record, flags: set[str]) -> None:
+        if record.region is not None and record.region != self._region.region:
+            flags.add("region_mismatch")
+        if record.action not in ACTIONS:
+            flags.add("unknown_action")
+        if self._is_secondary:
+            flags.add("secondary")
+        if self._is_native and lacks_field(record):
+            flags.add("missing_field")
+
+    def _cloud(self, record: Record) -> Region:
+        if record.region is None or record.region == self._region.region:
+            return self._region
+        return Region(record.region)
+
+    def _share_id(self, record: Record) -> str | None:
+        if record.share_token is not None and self._tokens is not None:
+            return self._tokens.share_id(record.share_token)
+        return record.share_id
+
+    def _act(self, record: Record) -> tuple[Act, str]:
+        key = (record.action, record.result)
+        known = self._acts.get(key)
+        if known is None:
+            if len(self._acts) >= _MAX_CACHE:
+                self._acts.clear()
+            known = self._acts[key] = (
+                category(*key), kind_of_act(*key), outcome(record.result), verb(*key),
+            )  # fmt: skip
+        categories, kinds, how, word = known
+        start = None if record.start_ms is None else self._iso(record.start_ms)
+        return Act(
+            record.action, categories, self._dataset, record.duration_ns, None, "event", how,
+            record.reason, start, kinds,
+        ), word  # fmt: skip
+
+    def _audit(
+        self,
+        record: Record,
+        agent: Parsed | None,
+        flags: set[str],
+        cuts: set[str] | None,
+        word: str,
+    ) -> Audit:
+        if cuts:
+            flags.add("truncated")
+        return Audit(
+            actor=build.actor_of(record),
+            actor_type=record.actor or "unknown",
+            claimed_user=record.claimed_user,
+            device=device_of(record, agent),
+            dropped_fields=_short_names(record.dropped),
+            flags=sorted(flags) if flags else None,
+            original_time=record.original_time,
+            permissions=build.permissions_of(record),
+            result=record.result,
+            schema=SCHEMA_VERSION,
+            source_id=record.source_id,
+            truncated_fields=sorted(cuts) if cuts else None,
+            verb=word,
+        )
+
+    def _iso(self, time_ms: int) -> str:
+        """Return the 24 characters of a time; its second is formatted once."""
+        second, ms = divmod(time_ms, 1000)
+        head = self._seconds.get(second)
+        if head is None:
+            if len(self._seconds) >= _MAX_CACHE:
+                self._seconds.clear()
+            head = self._seconds[second] = iso_ms(second * 1000)[:20]
+        return f"{head}{ms:03d}Z"
+
+
+def _short_names(names: set[str] | None) -> list[str] | None:
+    return sorted(names)[:MAX_LIST] if names else None
+
+
+def _agent_fields(agent: Parsed | None) -> UserAgent | None:
+    return None if agent is None else agent.fields
