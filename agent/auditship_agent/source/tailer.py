@@ -76,7 +76,7 @@ class Tailer:
     def turn(self, budget: int) -> Iterator[Line]:
         """Yield complete lines; stop behind the one in which `budget` bytes were read.
 
-        A caller that stops early calls `stop_before`.
+        A caller that stops early calls `stop_at`.
 
         Raises:
             ReplacedError: the file does not hold what was read; nothing was yielded.
@@ -153,11 +153,11 @@ class Tailer:
         stop = len(self._window) - (self._window_end - offset)
         return sha256(self._window[max(0, stop - ANCHOR_BYTES) : stop]).digest()
 
-    def stop_before(self, line: Line) -> None:
-        """Take back `line` and all behind it: the next turn starts with it again."""
-        self._anchor = self._anchor_at(line.begin)
-        self._framer = Framer(line.begin, self._limit)
-        self._searched = line.begin
+    def stop_at(self, offset: int) -> None:
+        """End the turn at the begin or end of the line just yielded; the next starts there."""
+        self._anchor = self._anchor_at(offset)
+        self._framer = Framer(offset, self._limit)
+        self._searched = offset
         self._window = b""
 
     def close(self) -> None:
