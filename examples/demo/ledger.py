@@ -35,6 +35,7 @@ class Sent:
     status: int
     expected: tuple[Expected, ...]
     note: str = ""
+    by_system: bool = False  # no request led to it
 
 
 @dataclass

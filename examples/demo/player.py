@@ -15,7 +15,7 @@ TIMEOUT_S = 20.0
 
 
 class PlayError(Exception):
-    """The product answered another status than the script expects."""
+    """The product did not answer, or with another status than the script expects."""
 
 
 class Player:
@@ -68,14 +68,11 @@ class Player:
             headers["X-Api-Key"] = key
         elif who.email is not None:
             how.setdefault("auth", (who.email, who.password))
-        reply = self._session.request(
-            method,
-            self._addresses[region] + quote(path, safe="/?=&"),
-            headers=headers,
-            timeout=TIMEOUT_S,
-            allow_redirects=False,
-            **how,
-        )
+        how |= {"headers": headers, "timeout": TIMEOUT_S, "allow_redirects": False}
+        try:
+            reply = self._session.request(method, self._addresses[region] + quote(path), **how)
+        except requests.RequestException as error:
+            raise PlayError(f"{method} {path} in {region}: {error}") from error
         if reply.status_code != status:
             asked = f"{method} {expected[0].action if expected else path} in {region}"
             raise PlayError(f"{asked}: {reply.status_code}, not {status}: {reply.text[:200]}")
@@ -102,7 +99,7 @@ class Player:
 
     def happened(self, what: str, expected: Expected) -> None:
         """Note an event that the system gives by itself."""
-        self.ledger.sent.append(Sent(what, 0, (expected,), "by the system, without a request"))
+        self.ledger.sent.append(Sent(what, 0, (expected,), by_system=True))
 
 
 def _headers(who: Person) -> dict[str, str]:

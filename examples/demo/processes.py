@@ -36,6 +36,10 @@ class DemoError(Exception):
         return "\n".join([f"Error: {self}", f"The end of {self.log}:", *(f"  {x}" for x in tail)])
 
 
+class LateError(DemoError):
+    """Something did not happen in its time."""
+
+
 @dataclass(frozen=True)
 class Child:
     """A process that the demo started."""
@@ -162,13 +166,14 @@ def wait_until(what: str, ready: Callable[[], bool], child: Child, *, timeout_s:
     """Poll until `ready`.
 
     Raises:
-        DemoError: the child ended, or the time is over.
+        DemoError: the child ended.
+        LateError: the time is over.
     """
     deadline = time.monotonic() + timeout_s
     while not ready():
         child.check()
         if time.monotonic() > deadline:
-            raise DemoError(f"{what} did not happen within {timeout_s:.0f} s", child.log)
+            raise LateError(f"{what}: not within {timeout_s:.0f} s", child.log)
         time.sleep(POLL_S)
 
 

@@ -5,10 +5,11 @@ import shutil
 import socket
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from demo import caddy, cast
-from demo.processes import Troupe, answers, wait_until
+from demo.processes import Child, Troupe, answers, wait_until
 from demo.traffic import PUBLIC_FILES
 from storage_server.seed import plant
 
@@ -78,18 +79,18 @@ def start(product: Product, troupe: Troupe) -> None:
     plant(product.shared, roots, cast.users(), cast.workspaces())
     caddy.fill_public(product.public, PUBLIC_FILES)
     for region in product.regions:
-        troupe.start(f"storage-{region.name}", _server_command(product, region))
+        server = troupe.start(f"storage-{region.name}", _server_command(product, region))
+        _await(region.name, f"{region.server_url}/health", server)
     product.access_log.parent.mkdir(parents=True, exist_ok=True)
     home = product.access_log.parent.parent
     config = caddy.write_config(home, [_site(product, region) for region in product.regions])
     proxy = troupe.start("caddy", caddy.command(config), caddy.environment(home))
     for region in product.regions:
-        wait_until(
-            f"{region.name} answers",
-            lambda url=region.url: answers(f"{url}/health"),  # type: ignore[misc]
-            proxy,
-            timeout_s=START_S,
-        )
+        _await(f"the proxy of {region.name}", f"{region.url}/health", proxy)
+
+
+def _await(what: str, url: str, child: Child) -> None:
+    wait_until(f"an answer of {what}", partial(answers, url), child, timeout_s=START_S)
 
 
 def _server_command(product: Product, region: Region) -> list[str]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from storage_server import files, links, members, transfer, visits, wastebin
 from storage_server.call import Call, Endpoint, Reply
-from storage_server.rights import enter_workspace
+from storage_server.rights import enter_workspace, name_workspace
 
 Claim = Callable[[Call], None]
 
@@ -34,7 +34,7 @@ def _nothing(_call: Call) -> None:
 
 
 def _claim_workspace(call: Call) -> None:
-    call.fields["workspace"] = {"id": call.params["workspace"]}
+    name_workspace(call, call.params["workspace"])
 
 
 def _claim_path(call: Call) -> None:
