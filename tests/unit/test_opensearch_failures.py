@@ -16,6 +16,7 @@ from auditship_indexer.errors import (
 )
 from auditship_indexer.opensearch import (
     Connection,
+    addresses,
     asking,
     cluster_info,
     connect,
@@ -168,3 +169,28 @@ def test_without_an_address_the_exception_tells_it(nobody: Connection) -> None:
         connect(nobody).info()
     port = nobody.hosts[0].rpartition(":")[2]
     assert f"127.0.0.1:{port}" in str(translate(caught.value, "reading"))
+
+
+def test_of_several_hosts_the_one_that_failed_is_named() -> None:
+    """A message about one broken host does not accuse the others."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        ports = [taken.getsockname()[1] for taken in (one, two)]
+    hosts = tuple(f"http://127.0.0.1:{port}" for port in ports)
+    client = connect(Connection(hosts=hosts))
+    assert addresses(client) == ", ".join(hosts)
+    failed = set()
+    for _ in hosts:
+        with pytest.raises(RetryError) as caught:
+            cluster_info(client)
+        failed |= {host for host in hosts if f"{host}: connection refused" in str(caught.value)}
+        assert addresses(client) == ", ".join(hosts)
+    assert failed == set(hosts)
+
+
+def test_an_address_is_told_as_it_was_written() -> None:
+    """Scheme, brackets and path included."""
+    connection = Connection(hosts=("https://[::1]:9200/search",))
+    assert addresses(connect(connection)) == "https://[::1]:9200/search"

@@ -78,7 +78,14 @@ def asking(client: OpenSearch, doing: str) -> Iterator[None]:
 
 def addresses(client: OpenSearch) -> str:
     """Return the client's hosts as a person writes them, for messages."""
-    return ", ".join(connection.host for connection in client.transport.connection_pool.connections)
+    return ", ".join(map(_address, client.transport.hosts))
+
+
+def _address(host: dict[str, Any]) -> str:
+    scheme = "https" if host.get("use_ssl") else "http"
+    name = f"[{host['host']}]" if ":" in host["host"] else host["host"]
+    prefix = f"/{host['url_prefix']}" if host.get("url_prefix") else ""
+    return f"{scheme}://{name}:{host['port']}{prefix}"
 
 
 def translate(
@@ -89,7 +96,7 @@ def translate(
     `at` names the host or hosts; without it, what the exception itself knows is told. Bulk items
     are not errors of the request and never come here.
     """
-    where = at or _host_of(error) or "OpenSearch"
+    where = _where(error, at)
     if isinstance(error, foreign.SSLError):
         cause = _cause(error)
         return HoldError(f"{doing}: {where}: TLS: {cause}", hint=_hint(cause, _TLS_HINTS))
@@ -171,6 +178,14 @@ def _cause(error: foreign.TransportError) -> str:
 
 def _hint(cause: str, table: tuple[tuple[str, str], ...]) -> str | None:
     return next((hint for mark, hint in table if mark in cause.lower()), None)
+
+
+def _where(error: foreign.OpenSearchException, at: str | None) -> str:
+    """Return the one host that failed when the exception knows it, else all that were asked."""
+    host = _host_of(error)
+    if at is None:
+        return host or "OpenSearch"
+    return next((one for one in at.split(", ") if host and one.split("/")[2] == host), at)
 
 
 def _host_of(error: foreign.OpenSearchException) -> str | None:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from opensearchpy import OpenSearch
 
@@ -36,20 +37,22 @@ def run_setup(
     *,
     retention_days: int,
     now_ms: int,
-    dry_run: bool = False,
     echo: Callable[[str], None],
+    dry_run: bool = False,
+    days: Sequence[date] | None = None,
 ) -> bool:
     """Set a cluster up for these regions and `control`; return whether anything had to change.
 
-    Makes templates, the pipeline that stamps arrivals, daily indices from yesterday to 7 days
-    ahead, and where the cluster has ISM the retention policy. `echo` gets the diff line by line;
-    with `dry_run` that is all that happens.
+    Makes templates, the pipeline that stamps arrivals, daily indices (from yesterday to 7 days
+    ahead, unless `days` names others), and where the cluster has ISM the retention policy. `echo`
+    gets the diff line by line; with `dry_run` that is all that happens.
 
     Raises:
         ClusterError: not OpenSearch, too old, or set up by others.
         AuditshipError: no answer or no right, as `translate` says.
     """
-    want = wanted(tuple(regions), days_ahead(now_ms), retention_days=retention_days)
+    chosen = days_ahead(now_ms) if days is None else list(days)
+    want = wanted(tuple(regions), chosen, retention_days=retention_days)
     planned = plan(read_state(client, want), want)
     for line in diff(planned):
         echo(line)
