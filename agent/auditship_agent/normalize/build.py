@@ -21,6 +21,7 @@ from auditship_indexer.event.document import (
     Request,
     Response,
     Share,
+    Target,
     User,
 )
 from auditship_indexer.event.fields import FIELDS, MAX_LIST
@@ -54,12 +55,12 @@ def actor_of(record: Record) -> str:
 
 def user_of(record: Record) -> User | None:
     """Return `user.*`: who acted, as whom, and whom the act is about."""
-    effective = _person(record.effective_id, record.effective_email, record.effective_name)
-    target = _person(record.target_id, record.target_email, record.target_name)
-    if old := unique(record.old_roles):
-        target = target or Person()
-        target.roles = old
-    new = unique(record.new_roles)
+    effective = target = None
+    if record.effective_id or record.effective_email or record.effective_name:
+        effective = Person(record.effective_email, record.effective_id, record.effective_name)
+    old, new = unique(record.old_roles), unique(record.new_roles)
+    if record.target_id or record.target_email or record.target_name or old:
+        target = Target(record.target_email, record.target_id, record.target_name, old)
     user = User(
         Changes(new) if new else None,
         effective,
@@ -73,12 +74,6 @@ def user_of(record: Record) -> User | None:
 
 
 _NO_USER = User()
-
-
-def _person(id_: str | None, email: str | None, name: str | None) -> Person | None:
-    if id_ is None and email is None and name is None:
-        return None
-    return Person(email, id_, name)
 
 
 def api_key_of(record: Record) -> ApiKey | None:

@@ -240,11 +240,16 @@ class Changes(Struct, omit_defaults=True, gc=False):
 
 
 class Person(Struct, omit_defaults=True, gc=False):
-    """A person: `user.effective`, `user.target`."""
+    """`user.effective`: whom the actor acts as."""
 
     email: str | None = None
     id: str | None = None
     name: str | None = None
+
+
+class Target(Person, omit_defaults=True, gc=False):
+    """`user.target`: the member that the act is about, with the roles before."""
+
     roles: list[str] | None = None
 
 
@@ -257,7 +262,7 @@ class User(Struct, omit_defaults=True, gc=False):
     id: str | None = None
     name: str | None = None
     roles: list[str] | None = None
-    target: Person | None = None
+    target: Target | None = None
 
 
 class UserAgent(Struct, omit_defaults=True, gc=False):

@@ -45,7 +45,7 @@ class Field(Struct, frozen=True):
     @property
     def is_id(self) -> bool:
         """Whether an over-long value is hashed instead of cut."""
-        return self.name.endswith(".id") or self.name == "file.folder_id"
+        return self.name.endswith((".id", "_id")) or self.name == "file.version"
 
 
 def _many(kind: Kind, limit: int, names: str, *, is_list: bool = False) -> list[Field]:
