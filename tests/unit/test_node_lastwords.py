@@ -19,8 +19,8 @@ Caused by: java.net.BindException: Address already in use
 def test_causes_are_told_and_wrappers_are_not() -> None:
     """Of a stack trace the causes remain, the innermost last."""
     assert decisive_lines(LOG) == [
-        "Caused by: org.opensearch.http.BindHttpException: Failed to bind to 127.0.0.1:9200",
-        "Caused by: java.net.BindException: Address already in use",
+        "org.opensearch.http.BindHttpException: Failed to bind to 127.0.0.1:9200",
+        "java.net.BindException: Address already in use",
     ]
 
 
@@ -35,7 +35,16 @@ def test_lines_before_logging_starts_count() -> None:
     """What Java itself prints on a bad option is decisive."""
     text = "Unrecognized VM option 'Nope'\nError: Could not create the Java Virtual Machine.\n"
 
-    assert decisive_lines(text)[-1] == "Error: Could not create the Java Virtual Machine."
+    assert decisive_lines(text) == text.splitlines()
+
+
+def test_quoted_options_decide_nothing() -> None:
+    """A line of level INFO that names an error in passing is not a cause."""
+    text = (
+        "[t][INFO ][o.o.n.Node] [embedded] JVM arguments [-XX:+ExitOnOutOfMemoryError]\nError: x\n"
+    )
+
+    assert decisive_lines(text) == ["Error: x"]
 
 
 def test_log_without_a_known_line_gives_its_end() -> None:
@@ -57,4 +66,6 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
 
     assert len(read_tail(log)) == 65_536
     assert read_tail(log).endswith("end")
+    assert read_tail(log, since=1_000_001) == "nd"
+    assert len(read_tail(log, since=2_000_000)) == 65_536
     assert read_tail(tmp_path / "none") == ""

@@ -63,6 +63,21 @@ def test_dying_node_is_told_with_its_decisive_lines(
     assert "free some space" in (caught.value.hint or "")
 
 
+def test_lines_of_an_earlier_life_are_not_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log goes on from start to start; only what this start wrote explains its end."""
+    log = place / "node" / "logs" / "auditship.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("Caused by: java.io.IOException: long ago\n", encoding="ascii")
+    pretend(place, monkeypatch, "echo 'Error: today'; exit 1")
+
+    with pytest.raises(NodeError) as caught:
+        start(config(place))
+
+    assert str(caught.value) == "OpenSearch ended while it started:\n  Error: today"
+
+
 def test_silent_death_is_told_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that is killed before it says anything gives a hint at memory."""
     pretend(place, monkeypatch, "kill -9 $$")
@@ -185,7 +200,7 @@ def test_detached_node_lives_on_and_holds_its_folder(tmp_path: Path) -> None:
     parent.kill()
     node = identify(parent.node_pid)
     assert node is not None
-    with pytest.raises(NodeError, match="another node runs"):
+    with pytest.raises(NodeError, match=rf"another node runs .*pid {parent.node_pid}"):
         _lock(tmp_path)
 
     os.kill(parent.node_pid, signal.SIGKILL)

@@ -89,8 +89,8 @@ def reachable_cache(wished: Path, account: Account | None, tell: Tell) -> Path:
 
     The second is used when the unprivileged account cannot enter the first, as with /root.
     """
-    make_folder(wished)
-    if can_reach(account, wished):
+    if _may_reach(account, wished):
+        make_folder(wished)
         return wished
     make_folder(SYSTEM_CACHE)
     tell(f"{wished} is closed to user {_uid(account)}: using {SYSTEM_CACHE}")
@@ -102,8 +102,8 @@ def reachable_data(wished: Path, account: Account | None, tell: Tell) -> Path:
 
     The same wish gives the same folder each time, so that data are found again.
     """
-    make_folder(wished)
-    if can_reach(account, wished):
+    if _may_reach(account, wished):
+        make_folder(wished)
         return wished
     name = hashlib.sha256(os.fsencode(wished.resolve())).hexdigest()[:12]
     other = SYSTEM_STATE / "nodes" / name
@@ -120,6 +120,12 @@ def give(account: Account | None, folder: Path) -> None:
         for name in folders + files:
             os.lchown(Path(parent) / name, account.uid, account.gid)
     os.lchown(folder, account.uid, account.gid)  # last: an interrupted run begins anew
+
+
+def _may_reach(account: Account | None, wished: Path) -> bool:
+    """Tell whether the account reaches a folder, or will once we have made it."""
+    there = next(path for path in (wished, *wished.parents) if path.exists())
+    return account is None or can_reach(account, there)
 
 
 def _uid(account: Account | None) -> int:

@@ -16,11 +16,16 @@ _DECIDES = re.compile(
     r"|^(?:Caused by: |Exception in thread |Error: |ERROR: |\[\d+\]: |error: )"
     r"|^OpenJDK .*(?:error|failed)"
     r"|^(?:Likely root cause: )?[\w.$]+(?:Exception|Error)\b"
-    r"|Could not create the Java Virtual Machine"
+    r"|^Unrecognized |^Invalid |Could not create the Java Virtual Machine"
     r"|There is insufficient memory|OutOfMemoryError|No space left on device"
 )
+# Below ERROR a line of the log decides nothing, whatever it quotes.
+_IDLE = re.compile(r"\]\[(?:INFO|WARN|DEPRECATION|DEBUG) *\]|^WARNING: ")
 # Each is told again with its cause, and the innermost cause is what helps.
-_WRAPPERS = re.compile(r"StartupException|uncaught exception in thread")
+_WRAPPERS = re.compile(
+    r"StartupException|uncaught exception in thread|\] Exception$|A fatal exception has occurred"
+)
+_PREFIX = re.compile(r"^(?:Caused by|Likely root cause): ")
 
 _HINTS = (
     (r"BindException|Address already in use", "choose another port, or end what listens there"),
@@ -41,9 +46,9 @@ _HINTS = (
 def decisive_lines(text: str) -> list[str]:
     """Return the few lines that tell the cause, oldest first; else the last lines there are."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    found = [line for line in lines if _DECIDES.search(line)]
+    found = [line for line in lines if _DECIDES.search(line) and not _IDLE.search(line)]
     telling = [line for line in found if not _WRAPPERS.search(line)] or found
-    distinct = list(dict.fromkeys(telling)) or lines
+    distinct = list(dict.fromkeys(_PREFIX.sub("", line) for line in telling)) or lines
     return [line[:_MOST_CHARACTERS] for line in distinct[-_MOST_LINES:]]
 
 
@@ -58,11 +63,15 @@ def hint_for(lines: list[str], log: Path) -> str:
     return f"the whole log: {log}"
 
 
-def read_tail(path: Path) -> str:
-    """Return the end of a log file; nothing when there is no such file."""
+def read_tail(path: Path, since: int = 0) -> str:
+    """Return the end of what a log file got after byte `since`; nothing when there is no file.
+
+    A file shorter than `since` was rolled, and counts from its beginning.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            size = path.stat().st_size
+            file.seek(max(0, size - TAIL_BYTES, since if since <= size else 0))
             return file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return ""

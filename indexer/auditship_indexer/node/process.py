@@ -50,6 +50,7 @@ class Node:
         data_folder: Path,
         supervisor: "subprocess.Popen[str] | None",
         clock: Clock,
+        log_start: int = 0,
     ) -> None:
         self.address = address  # http://127.0.0.1:PORT
         self.process = process
@@ -57,6 +58,7 @@ class Node:
         self.version = settings.VERSION
         self._supervisor = supervisor
         self._clock = clock
+        self._log_start = log_start  # bytes; what stood in the log before is of an earlier life
 
     @property
     def pid(self) -> int:
@@ -69,7 +71,7 @@ class Node:
 
     def last_words(self) -> list[str]:
         """Return the decisive lines of its log, for a node that died."""
-        return decisive_lines(_log_text(self.data_folder))
+        return decisive_lines(_log_text(self.data_folder, self._log_start))
 
     def stop(self, *, grace_s: float = _STOP_GRACE_S) -> bool:
         """End the node; return whether it ended by itself within `grace_s`. Repeatable."""
@@ -132,6 +134,7 @@ def start(
         data_folder=folder,
         supervisor=launched.supervisor,
         clock=clock,
+        log_start=launched.log_start,
     )
 
 
@@ -142,6 +145,8 @@ class _Launch:
         self, folder: Path, command: list[str], account: Account | None, lock: int, *, detach: bool
     ) -> None:
         self._folder = folder
+        log = log_file(folder)
+        self.log_start = log.stat().st_size if log.exists() else 0
         order = _order(folder, command, account, lock, detach=detach)
         program = Path(__file__).with_name("supervise.py")
         supervisor = subprocess.Popen(
@@ -187,24 +192,31 @@ class _Launch:
             self.supervisor.wait()
 
     def _died(self) -> NodeError:
-        lines = decisive_lines(_log_text(self._folder))
+        lines = decisive_lines(_log_text(self._folder, self.log_start))
         told = "".join(f"\n  {line}" for line in lines)
         return NodeError(
             f"OpenSearch ended while it started:{told or ' it wrote no log'}",
-            hint=hint_for(lines, log_file(self._folder)),
+            hint=hint_for(lines, _where_told(self._folder)),
         )
 
     def _too_slow(self, timeout_s: float, state: str) -> NodeError:
-        told = "".join(f"\n  {line}" for line in decisive_lines(_log_text(self._folder)))
+        told = "".join(
+            f"\n  {line}" for line in decisive_lines(_log_text(self._folder, self.log_start))
+        )
         return NodeError(
             f"OpenSearch was not usable after {timeout_s:g} s ({state}), it was ended:{told}",
-            hint=f"on a slow machine raise the time limit; the whole log: {log_file(self._folder)}",
+            hint=f"on a slow machine raise start_timeout_s; see {_where_told(self._folder)}",
         )
 
 
 def log_file(folder: Path) -> Path:
     """Return the log of the node in this data folder."""
     return folder / "logs" / f"{CLUSTER}.log"
+
+
+def _where_told(folder: Path) -> Path:
+    log = log_file(folder)
+    return log if log.exists() else folder / "console.log"
 
 
 def _order(
@@ -263,10 +275,11 @@ def _lock(folder: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        holder = os.pread(lock, 20, 0).decode("ascii", errors="replace") or "unknown"
         os.close(lock)
         raise NodeError(
-            f"{folder}: another node runs in this data folder",
-            hint="`auditship status` tells about it, `auditship down` ends it",
+            f"{folder}: another node runs in this data folder (pid {holder})",
+            hint=f"`auditship down` ends it; if that knows no node, `kill {holder}`",
         ) from error
     return lock
 
@@ -323,5 +336,5 @@ def _state(address: str) -> str:
     return "it does not answer"
 
 
-def _log_text(folder: Path) -> str:
-    return read_tail(log_file(folder)) + read_tail(folder / "console.log")
+def _log_text(folder: Path, log_start: int) -> str:
+    return read_tail(log_file(folder), log_start) + read_tail(folder / "console.log")
