@@ -109,7 +109,7 @@ class Auditing:
         Raises:
             DemoError: an agent ended, or OpenSearch does not answer.
         """
-        agents = [child for child in self.troupe.children if child.name.startswith("agent-")]
+        agents = self._agents()
 
         def stored() -> bool:
             for agent in agents:
@@ -119,8 +119,20 @@ class Auditing:
         with contextlib.suppress(LateError):
             wait_until(f"{events} stored events", stored, agents[0], timeout_s=STORED_S)
 
+    def end_agents(self) -> None:
+        """End the agents; what they had read is stored when this returns.
+
+        Raises:
+            DemoError: an agent did not end well.
+        """
+        for agent in self._agents():
+            self.troupe.finish(agent)
+
+    def _agents(self) -> list[Child]:
+        return [child for child in self.troupe.children if child.name.startswith("agent-")]
+
     def run(self, *words: str) -> str:
-        """Run `auditship …` and return what it printed."""
+        """Run `auditship …` with the demo's configuration and return what it printed."""
         argv = [command("auditship"), *words, "--config", str(self.config)]
         return self.troupe.run(f"auditship-{words[0]}", argv)
 

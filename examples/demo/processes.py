@@ -109,15 +109,21 @@ class Troupe:
 
     def end(self) -> None:
         """End what is still running, newest first."""
-        for child in reversed(self.children):
-            child.process.terminate()
-            try:
-                child.process.wait(END_S)
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
-        self.children.clear()
+        while self.children:
+            _end(self.children.pop().process)
         (self.folder / "running.json").unlink(missing_ok=True)
+
+    def finish(self, child: Child) -> None:
+        """End one child that must end well.
+
+        Raises:
+            DemoError: its exit code is not 0.
+        """
+        _end(child.process)
+        self.children.remove(child)
+        self._save()
+        if child.process.returncode != 0:
+            raise DemoError(f"{child.name} ended with {child.process.returncode}", child.log)
 
     def _save(self) -> None:
         running = [
@@ -125,6 +131,15 @@ class Troupe:
             for child in self.children
         ]
         (self.folder / "running.json").write_text(json.dumps(running), "utf-8")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def end_left_running(folder: Path) -> list[str]:

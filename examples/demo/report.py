@@ -30,10 +30,11 @@ class Report:
         """Print a heading."""
         self._say(f"\n{text}")
 
-    def output(self, command: str, text: str, *, lines: int | None = None) -> None:
-        """Print a command and what it printed, or the first lines of it."""
-        self._say(f"\n$ {command}")
-        printed = text.splitlines()
+    def output(self, command: str, ask: Callable[[], str], *, lines: int | None = None) -> None:
+        """Run a command; print it with its time, and what it gave, or the first lines of it."""
+        began = time.monotonic()
+        printed = ask().splitlines()
+        self._say(f"\n$ {command:<71} {time.monotonic() - began:5.1f} s")
         for line in printed[:lines]:
             self._say(line)
         if lines is not None and len(printed) > lines:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from demo.auditing import Auditing, Cluster, command, state_folder
 from demo.ledger import Ledger, compare, is_act
 from demo.play import play
 from demo.player import PlayError
-from demo.processes import DemoError, Troupe, end_left_running
+from demo.processes import END_S, POLL_S, DemoError, Troupe, end_left_running
 from demo.regions import Product
 from demo.report import CSV_ROWS, SHOWN, Report
 
@@ -84,6 +85,8 @@ def _demo(folder: Path, *, stay: bool) -> int:
         cluster = _start(report, auditing, folder)
         ledger = _traffic(report, auditing, cluster)
         _show(report, auditing, folder)
+        if not stay:
+            auditing.end_agents()  # so that nothing can arrive after the count
         acts = [event for event in auditing.events() if is_act(event)]
         equal = report.verdict(ledger, len(acts), compare(ledger, acts))
         if stay:
@@ -98,14 +101,16 @@ def _troupe(folder: Path, *, stay: bool) -> Iterator[Troupe]:
     paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     troupe = Troupe(folder, environment)
+    staying = False
     try:
         yield troupe
-    except BaseException:
-        troupe.end()
-        raise
-    if not stay:
-        troupe.end()
-        _remove_node(folder)
+        staying = stay
+    finally:
+        if not staying:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # ending what was started is not interrupted
+            troupe.end()
+            _remove_node(folder)
 
 
 def _start(report: Report, auditing: Auditing, folder: Path) -> Cluster:
@@ -132,16 +137,18 @@ def _traffic(report: Report, auditing: Auditing, cluster: Cluster) -> Ledger:
 
 
 def _show(report: Report, auditing: Auditing, folder: Path) -> None:
-    rows = auditing.run("search", "--workspace", cast.BRAND)
-    report.output(f"auditship search --workspace {cast.BRAND}", rows)
+    brand = ("search", "--workspace", cast.BRAND)
+    report.output(f"auditship {' '.join(brand)}", lambda: auditing.run(*brand))
     print("(the product's preview, played today; sizes are a thousandth)")
-    denied = auditing.run("search", "--result", "denied", "--limit", "all")
-    report.output("auditship search --result denied", denied, lines=SHOWN)
+    denied = ("search", "--result", "denied")
+    report.output(f"auditship {' '.join(denied)}", lambda: auditing.run(*denied), lines=SHOWN)
     target = folder / "events.csv"
-    auditing.run("export", "--format", "csv", "-o", str(target))
-    report.output(
-        "auditship export --format csv -o events.csv", target.read_text("utf-8"), lines=CSV_ROWS
-    )
+
+    def export() -> str:
+        auditing.run("export", "--format", "csv", "-o", str(target))
+        return target.read_text("utf-8")
+
+    report.output("auditship export --format csv -o events.csv", export, lines=CSV_ROWS)
 
 
 def _tell_how(product: Product, auditing: Auditing, cluster: Cluster) -> None:
@@ -160,13 +167,21 @@ def _tell_how(product: Product, auditing: Auditing, cluster: Cluster) -> None:
 
 
 def _remove_node(folder: Path) -> None:
-    """Remove the node's data; root's lie elsewhere, behind a link."""
+    """Remove the node's data; root's lie elsewhere, behind a link.
+
+    A node that was interrupted while it started ends a moment after `auditship up`, and may still
+    write until then: so this is tried until nothing is left.
+    """
     state = folder / "companion"
-    if state.is_symlink():
-        shutil.rmtree(state.resolve(), ignore_errors=True)
-        state.unlink()
-    elif state.is_dir():
-        shutil.rmtree(state)
+    target = state.resolve()
+    deadline = time.monotonic() + END_S
+    while target.exists() and time.monotonic() < deadline:
+        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            time.sleep(POLL_S)
+    if target.exists():
+        raise DemoError(f"{target}: cannot be removed")
+    state.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -57,11 +57,11 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 
 def _expected_of(line: Line) -> Expected:
-    user = line.get("user") or {}
+    user, key = line.get("user") or {}, line.get("api_key") or {}
     return Expected(
         line["action"],
         line["region"],
-        user.get("email") or line["actor"],
+        key.get("id") or user.get("email") or line["actor"],
         line["result"],
         line.get("reason"),
         line.get("workspace", {}).get("id"),

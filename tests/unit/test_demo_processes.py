@@ -65,3 +65,12 @@ def test_a_reused_pid_is_left_alone(tmp_path: Path) -> None:
     other = [{"name": "old", "pid": os.getpid(), "start": "1"}]
     (tmp_path / "running.json").write_text(json.dumps(other))
     assert end_left_running(tmp_path) == []
+
+
+def test_a_child_that_must_end_well(troupe: Troupe) -> None:
+    """A child that dies of the signal, or ends with an error, is told; others stay."""
+    other = troupe.start("other", FOREVER)
+    with pytest.raises(DemoError, match="one ended with -15"):
+        troupe.finish(troupe.start("one", FOREVER))
+    assert other.process.poll() is None
+    assert [child.name for child in troupe.children] == ["other"]
