@@ -47,6 +47,7 @@ class DeadLetter(Struct, frozen=True, omit_defaults=True):
     items: tuple[int, ...] = ()
     id: str | None = None
     index: str | None = None
+    document: str = ""  # stands for the line where its file does not give it any more
     v: int = 1
 
     @property

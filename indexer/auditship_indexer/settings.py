@@ -58,13 +58,15 @@ def load(path: Path, kind: type[Settings], *, document: int = 0) -> Settings:
 def parse(text: str, kind: type[Settings], *, name: str, document: int = 0) -> Settings:
     """Turn YAML text into `kind`; `name` is told in errors. Raises ConfigError as `load`."""
     try:
-        nodes = list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
+        nodes: list[yaml.Node | None] = list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
         values = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{name}:{line}: not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+    if not values:
+        nodes, values = [None], [None]  # an empty file, or comments only: the defaults
     if document >= len(values):
         raise ConfigError(
             f"{name}: has {len(values)} YAML documents, number {document + 1} is missing"

@@ -4,13 +4,13 @@ One main thread owns all state here; sender threads only carry a body to a host 
 back by a queue. So a reply changes nothing until `poll`, and acknowledgement has one place.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from auditship_agent.batch import Body, Item, cut, documents_of, size_of
+from auditship_agent.body import Body, Item, cut, documents_of, size_of
 from auditship_agent.config import DeliveryConfig
 from auditship_agent.deliver.flow import Flow
 from auditship_agent.deliver.hosts import Host, Hosts
@@ -44,8 +44,8 @@ class Settled(Struct, frozen=True):
     body: Body
     still_open: tuple[int, ...] = ()
     refused: tuple[Refused, ...] = ()
-    stored: int = 0
-    present: int = 0
+    stored: Mapping[str, int] = {}  # source -> lines stored by this request
+    present: Mapping[str, int] = {}  # source -> lines that were there already
 
 
 class _Waiting(Struct, eq=False):
@@ -270,13 +270,12 @@ class Delivery:
             else:
                 self._put_back(waiting, kind, index, positions, fates[positions[0]])
         still_open = tuple(sorted(p for positions in groups.values() for p in positions))
-        present = sum(fate.fate is Fate.PRESENT for fate in fates)
         return Settled(
             body,
             still_open,
             tuple(_refusals(body, rejected)),
-            stored=len(fates) - len(still_open) - present,
-            present=present,
+            stored=_lines(body.items, fates, Fate.STORED),
+            present=_lines(body.items, fates, Fate.PRESENT),
         )
 
     def _recover(self, host: Host) -> None:
@@ -364,6 +363,17 @@ class Delivery:
         self.held[index] = why
         self._metrics.held.labels(index).set(1)
         self._log.fault(f"index:{index}", "index.held", index=index, why=why)
+
+
+def _lines(items: Sequence[Item], fates: Sequence[ItemFate], fate: Fate) -> Counter[str]:
+    """Count lines by source; a line of several documents counts by its first."""
+    counts: Counter[str] = Counter()
+    last: tuple[object, int] | None = None
+    for item, found in zip(items, fates, strict=True):
+        if found.fate is fate and last != (item.owner, item.begin):
+            counts[item.owner.source] += 1
+        last = (item.owner, item.begin)
+    return counts
 
 
 def _line_boundary(items: Sequence[Item]) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from auditship_agent.batch import Item
+from auditship_agent.body import Item
 from auditship_indexer.opensearch.bulk import HttpReply
 
 _OK: Final = 200
@@ -117,7 +117,7 @@ _OPERATOR: Final = (
     ("illegal_argument_exception", "Limit of total fields"),
 )
 # marks of blocks that lift by themselves or with the disk: flood stage, read-only index, cluster
-_LIFTED_BLOCKS: Final = ("/12/", "/5/", "/13/")
+_LIFTED_BLOCKS: Final = ("/12/", "/5/", "/6/", "/13/")
 
 
 def judge(reply: HttpReply, items: Sequence[Item]) -> Judgment:

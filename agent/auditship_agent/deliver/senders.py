@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from auditship_agent.batch import Body
+from auditship_agent.body import Body
 from auditship_agent.deliver.hosts import Host
 from auditship_indexer.clock import Clock
 from auditship_indexer.errors import AuditshipError
@@ -32,6 +32,12 @@ class DayMade(Struct, frozen=True):
     error: AuditshipError | None
 
 
+class Broken(Struct, frozen=True):
+    """A sender met something that is nobody's fault but ours: the main thread raises it."""
+
+    error: Exception
+
+
 class _Send(Struct, frozen=True):
     number: int
     host: Host
@@ -52,7 +58,7 @@ class Senders:
 
     def __init__(self, count: int, *, clock: Clock, wake: Callable[[], None]) -> None:
         self._jobs: queue.SimpleQueue[_Send | _MakeDay | None] = queue.SimpleQueue()
-        self._replies: queue.SimpleQueue[Reply | DayMade] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Reply | DayMade | Broken] = queue.SimpleQueue()
         self._clock = clock
         self._wake = wake
         self._number = 0
@@ -76,12 +82,15 @@ class Senders:
         self._jobs.put(_MakeDay(host.channel, index))
 
     def replies(self) -> Iterator[Reply | DayMade]:
-        """Yield what came back since the last call. Never waits."""
+        """Yield what came back since the last call. Never waits; raises a sender's bug."""
         while True:
             try:
-                yield self._replies.get_nowait()
+                told = self._replies.get_nowait()
             except queue.Empty:
                 return
+            if isinstance(told, Broken):
+                raise told.error
+            yield told
 
     def close(self) -> None:
         """Let the threads end after the jobs that were handed over."""
@@ -96,7 +105,12 @@ class Senders:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not _STOP:
-            self._replies.put(self._send(job) if isinstance(job, _Send) else _make_day(job))
+            try:
+                told = self._send(job) if isinstance(job, _Send) else _make_day(job)
+            except Exception as error:  # noqa: BLE001 - a thread must not end in silence
+                self._replies.put(Broken(error))
+            else:
+                self._replies.put(told)
             self._wake()
 
     def _send(self, job: _Send) -> Reply:

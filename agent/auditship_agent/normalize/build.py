@@ -84,18 +84,23 @@ def api_key_of(record: Record) -> ApiKey | None:
     return ApiKey(record.key_id, record.key_name, target)
 
 
+def name_files(record: Record) -> None:
+    """Take names from the paths, before either is cut."""
+    if record.file_name is None:
+        record.file_name = last_segment(record.file_path)
+    if record.previous_name is None:
+        record.previous_name = last_segment(record.previous_path)
+
+
 def file_of(record: Record) -> File | None:
-    """Return `file.*`, with the name, directory and extension that the path implies."""
+    """Return `file.*`, with the directory and extension that path and name imply."""
     path, name = record.file_path, record.file_name
     directory = None
     if path is not None:
-        parent, _, last = path.rstrip("/").rpartition("/")
-        directory = parent or "/"
-        name = name or last or None
-    previous_name, previous_path = record.previous_name, record.previous_path
+        directory = path.rstrip("/").rpartition("/")[0] or "/"
     previous = None
-    if previous_name is not None or previous_path is not None:
-        previous = Previous(previous_name or _last(previous_path), previous_path)
+    if record.previous_name is not None or record.previous_path is not None:
+        previous = Previous(record.previous_name, record.previous_path)
     file = File(
         directory,
         _extension(name, record.file_type),
@@ -116,7 +121,8 @@ def file_of(record: Record) -> File | None:
 _NO_FILE = File()
 
 
-def _last(path: str | None) -> str | None:
+def last_segment(path: str | None) -> str | None:
+    """Return the last segment of a path, None where there is none."""
     return (path or "").rstrip("/").rpartition("/")[2] or None
 
 

@@ -75,9 +75,9 @@ class Normalizer:
 
     def event(self, record: Record) -> Event:
         """Return the event of a record, without `event.id` and `log`. The record is used up."""
-        flags = record.flags or set()
+        build.name_files(record)
         cuts: set[str] | None = None if record.is_short else shorten(record)
-        flags = record.flags or flags
+        flags = record.flags or set()
         if record.storage_region is None:
             record.storage_region = self._storage
         client, source_ip = self._client(record, flags)

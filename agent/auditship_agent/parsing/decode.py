@@ -77,15 +77,22 @@ def _parsed(text: str, flags: set[str], body: bytes) -> Decoded | Dead:
     except (ValueError, RecursionError):
         return Dead("bad_json", _position(body))
     if rest := text[end:].strip(" \t\r"):
-        place = len(text[: text.index(rest, end)].encode())
-        if "\r" in text[end : text.index(rest, end)]:
-            return Dead("bad_json", f"CR ends no line, at byte {place}")
-        return Dead("trailing_data", f"text behind the object at byte {place}")
+        return _trailing(text, end, text.index(rest, end), is_object=isinstance(value, dict))
     if not isinstance(value, dict):
         return Dead("not_object", "the line is JSON, but not an object")
     if "\\u" in text and "\\ud" in text.lower():
         value = _scrubbed(value, flags)
     return Decoded(value, flags)
+
+
+def _trailing(text: str, end: int, start: int, *, is_object: bool) -> Dead:
+    """Tell an object with something behind it from text that only began like JSON."""
+    place = len(text[:start].encode())
+    if not is_object:
+        return Dead("bad_json", f"text behind a value at byte {place}")
+    if "\r" in text[end:start]:
+        return Dead("bad_json", f"CR ends no line, at byte {place}")
+    return Dead("trailing_data", f"text behind the object at byte {place}")
 
 
 def _start(text: str) -> int:

@@ -82,7 +82,7 @@ class NativePreset:
         dead = _refusal(native)
         if dead is not None:
             return dead
-        assert native.time and native.action and native.result  # noqa: S101, PT018 - _refusal
+        assert native.time is not None  # noqa: S101 - _refusal saw to it
         time_ms = self._seconds.canonical_ms(native.time)
         time: Time | None = None
         if time_ms is None:

@@ -18,8 +18,7 @@ _Token = Annotated[str, Meta(min_length=1, max_length=128)]  # checked by `needs
 _T32 = Annotated[str, Meta(min_length=1, max_length=8)]
 _T128 = Annotated[str, Meta(min_length=1, max_length=32)]
 _T512 = Annotated[str, Meta(min_length=1, max_length=128)]
-_T1024 = Annotated[str, Meta(min_length=1, max_length=256)]
-_T8192 = Annotated[str, Meta(min_length=1, max_length=2048)]
+_T1024 = Annotated[str, Meta(min_length=1, max_length=256)]  # paths too: they end in a name
 _List128 = Annotated[list[_T128], Meta(max_length=MAX_LIST)]
 _List512 = Annotated[list[_T512], Meta(max_length=MAX_LIST)]
 _Size = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
@@ -72,7 +71,7 @@ class File(Struct, forbid_unknown_fields=True, gc=False):
 
     id: _T512 | None = None
     name: _T1024 | None = None
-    path: _T8192 | None = None
+    path: _T1024 | None = None
     type: _Word | None = None
     size: _Size | None = None
     version: _T512 | None = None
@@ -80,7 +79,7 @@ class File(Struct, forbid_unknown_fields=True, gc=False):
     mime_type: _Token | None = None
     folder_id: _T512 | None = None
     previous_name: _T1024 | None = None
-    previous_path: _T8192 | None = None
+    previous_path: _T1024 | None = None
 
 
 class Share(Struct, forbid_unknown_fields=True, gc=False):

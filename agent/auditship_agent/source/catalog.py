@@ -106,6 +106,7 @@ class Catalog:
                 file.state = "drained"
         if (found.size, found.modified_ms) != (file.size, file.modified_ms):
             file.size, file.modified_ms = found.size, found.modified_ms
+            file.saw(found.size, self._clock.monotonic())
             file.dirty = True
             if file.state == "expired":
                 file.start_over()
@@ -165,7 +166,7 @@ class Catalog:
             self._log.info("file.expired", path=file.path)
             file.close()
         else:
-            file.begin(first.sha256, Progress(START), START)
+            file.begin(first.sha256, Progress(file.source.name, START), START)
 
     def _resume(self, file: LogFile) -> bool:
         """Go on where a generation with this content stopped; the furthest one wins."""
@@ -321,10 +322,13 @@ class Catalog:
 
     def look(self, files: Iterable[LogFile]) -> None:
         """Look at the sizes of open files and mark those that changed."""
+        now = self._clock.monotonic()
         for file in files:
             try:
                 if file.tailer is not None:
-                    file.dirty = file.dirty or file.tailer.has_more()
+                    if file.tailer.has_more():
+                        file.dirty = True
+                        file.saw(file.tailer.size_seen, now)
                 elif file.content is not None and file.state == "new":
                     size = file.content.size()
                     if size != file.size:

@@ -1,5 +1,6 @@
 """One log file as the catalog knows it, and what is remembered of one that is gone."""
 
+from collections import deque
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -92,7 +93,7 @@ class LogFile:
         self.content: Content | None = None
         self.first: bytes | None = None
         self.tailer: Tailer | None = None
-        self.progress = Progress()
+        self.progress = Progress(source.name)
         self.spare_of: LogFile | None = None
         self.gone = False
         self.error = ""
@@ -103,6 +104,23 @@ class LogFile:
         self.grown_at = 0.0  # monotonic: when bytes last came
         self.dirty = True  # something may be there to read
         self.search = FirstLine(source.line_limit)
+        self._sightings: deque[tuple[float, int]] = deque()  # when the file had which size
+
+    def saw(self, size: int, now: float) -> None:
+        """Note that the file has `size` bytes now, at second's grain."""
+        if not self._sightings or size > self._sightings[-1][1]:
+            if self._sightings and now - self._sightings[-1][0] < 1.0:
+                now = self._sightings.pop()[0]
+            self._sightings.append((now, size))
+
+    def waiting_since(self) -> float | None:
+        """Return when the oldest complete line without an outcome was first seen, if any."""
+        while self._sightings and self._sightings[0][1] <= self.progress.acked:
+            self._sightings.popleft()
+        read_to_end = self.tailer is None or (
+            not self.dirty and self.progress.acked >= self.tailer.offset
+        )
+        return None if read_to_end or not self._sightings else self._sightings[0][0]
 
     def begin(self, first: bytes, progress: Progress, place: Mark) -> None:
         """Start reading at `place`, now that the generation is known."""
@@ -118,9 +136,10 @@ class LogFile:
         """Forget the generation: the same file holds another content now."""
         self.first = None
         self.tailer = None
-        self.progress = Progress()
+        self.progress = Progress(self.source.name)
         self.state = "new"
         self.search = FirstLine(self.source.line_limit)
+        self._sightings.clear()
         self.dirty = True
 
     def open(self, content: Content) -> None:

@@ -25,9 +25,11 @@ class Mark(Struct, frozen=True):
 class Progress:
     """Ranges of one generation that have their outcome. Used by the main thread only."""
 
-    def __init__(self, saved: Mark | None = None) -> None:
+    def __init__(self, source: str, saved: Mark | None = None) -> None:
+        self.source = source
         self.saved = saved or Mark(0, NO_ANCHOR)
         self.acked = self.saved.offset
+        self.checkpointed = self.saved.offset  # what the checkpoint on disk says
         self._ahead: list[tuple[int, int]] = []  # disjoint, sorted, all beyond `acked`
         self._marks: deque[Mark] = deque()
 

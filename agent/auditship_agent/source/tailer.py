@@ -153,6 +153,17 @@ class Tailer:
         stop = len(self._window) - (self._window_end - offset)
         return sha256(self._window[max(0, stop - ANCHOR_BYTES) : stop]).digest()
 
+    def reread(self, begin: int, end: int) -> Line | None:
+        """Return a line that left before, or None when the file does not give it any more.
+
+        Raises:
+            OSError, CorruptArchiveError: it cannot be read now.
+        """
+        if self.content is None:
+            return None
+        raw = self.content.read(begin, end - begin)
+        return next(Framer(begin, self._limit).feed(raw), None)
+
     def stop_at(self, offset: int) -> None:
         """End the turn at the begin or end of the line just yielded; the next starts there."""
         self._anchor = self._anchor_at(offset)

@@ -1,0 +1,164 @@
+"""Bulk bodies: NDJSON, gzip level 1, streamed while they are built; and how to cut one apart.
+
+A body is for one index; a document of another day names its own in the action line. All values in
+action lines are our own hex, digits and configured names: no text from a log ever stands there.
+The compressed body stays in memory until every item has its outcome, so a re-send has the same
+bytes; a partial retry is cut out of it.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+_LEVEL: Final = 1
+_GZIP_WBITS: Final = 31
+_ITEM_BYTES: Final = 200
+_JOIN_BYTES: Final = 65_536  # joins over bigger pieces leave the processor's cache
+
+
+class Owner(Protocol):
+    """Who is told that lines have their outcome: a file's progress, or the agent's own events."""
+
+    source: str
+
+    def complete(self, begin: int, end: int) -> None:
+        """Every line in [begin, end) has its outcome."""
+
+
+class Item(Struct, frozen=True, gc=False):
+    """One document of a body, and the line that it came from: [begin, end) of its owner."""
+
+    id: str
+    index: str
+    owner: Any  # an Owner; a Protocol cannot be a Struct's field type
+    begin: int
+    end: int
+
+
+class Span(Struct, frozen=True, gc=False):
+    """Lines [begin, end) of one owner that have their outcome when the body is settled."""
+
+    owner: Any
+    begin: int
+    end: int
+
+
+class Body(Struct, frozen=True):
+    """A finished bulk body. `data` is what is sent; `plain_bytes` its size before gzip."""
+
+    index: str
+    items: tuple[Item, ...]
+    spans: tuple[Span, ...]
+    data: bytes
+    plain_bytes: int
+    gzipped: bool
+
+
+def _compression() -> Callable[[], Any]:
+    """Return the maker of gzip streams: of isal, else zlib-ng, else zlib."""
+    try:
+        from isal import isal_zlib  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        pass
+    else:
+        return lambda: isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WBITS)
+    try:
+        from zlib_ng import zlib_ng  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return lambda: zlib.compressobj(_LEVEL, wbits=_GZIP_WBITS)
+    return lambda: zlib_ng.compressobj(_LEVEL, wbits=_GZIP_WBITS)
+
+
+_compressobj: Final = _compression()
+
+
+def action_of(document_id: str, index: str, default: str) -> bytes:
+    """Return the action line of a document; its index stands in it when it is not the body's."""
+    if index == default:
+        return b'{"create":{"_id":"%s"}}\n' % document_id.encode()
+    return b'{"create":{"_id":"%s","_index":"%s"}}\n' % (document_id.encode(), index.encode())
+
+
+class Writer:
+    """The bytes of a body while it is being built."""
+
+    def __init__(self, *, gzip: bool) -> None:
+        self._gzip: Any = _compressobj() if gzip else None
+        self._parts: list[bytes] = []
+        self._waiting = 0
+        self._out: list[bytes] = []
+        self.plain_bytes = 0
+
+    def add(self, action: bytes, document: bytes) -> None:
+        """Append one document."""
+        self._parts += (action, document, b"\n")
+        size = len(action) + len(document) + 1
+        self.plain_bytes += size
+        self._waiting += size
+        if self._waiting >= _JOIN_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        joined = b"".join(self._parts)
+        self._out.append(self._gzip.compress(joined) if self._gzip else joined)
+        self._parts.clear()
+        self._waiting = 0
+
+    def finish(self) -> bytes:
+        """Return the bytes to send."""
+        self._flush()
+        if self._gzip:
+            self._out.append(self._gzip.flush())
+        return b"".join(self._out)
+
+
+def documents_of(body: Body) -> list[bytes]:
+    """Return the documents of a body, in the order of its items."""
+    plain = zlib.decompress(body.data, _GZIP_WBITS) if body.gzipped else body.data
+    return plain.split(b"\n")[1::2] if plain else []
+
+
+def cut(body: Body, chosen: Iterable[int]) -> Body:
+    """Return a body of only the chosen items (positions in `body.items`), byte for byte the same.
+
+    Its spans are the lines of these items alone.
+    """
+    documents = documents_of(body)
+    positions = sorted(chosen)
+    items = tuple(body.items[position] for position in positions)
+    index = items[0].index if items else body.index
+    writer = Writer(gzip=body.gzipped)
+    for position in positions:
+        item = body.items[position]
+        writer.add(action_of(item.id, item.index, index), documents[position])
+    lines = {(id(item.owner), item.begin): Span(item.owner, item.begin, item.end) for item in items}
+    return Body(
+        index=index,
+        items=items,
+        spans=tuple(lines.values()),
+        data=writer.finish(),
+        plain_bytes=writer.plain_bytes,
+        gzipped=body.gzipped,
+    )
+
+
+def complete(body: Body, but: Iterable[int] = ()) -> None:
+    """Tell the owners that the body's lines have their outcome, all but those of some items."""
+    open_lines: dict[int, list[tuple[int, int]]] = {}
+    for position in but:
+        item = body.items[position]
+        open_lines.setdefault(id(item.owner), []).append((item.begin, item.end))
+    for span in body.spans:
+        begin = span.begin
+        for line_begin, line_end in sorted(set(open_lines.get(id(span.owner), ()))):
+            if span.begin <= line_begin < span.end:
+                span.owner.complete(begin, line_begin)
+                begin = line_end
+        span.owner.complete(begin, span.end)
+
+
+def size_of(body: Body) -> int:
+    """Return the bytes that a waiting body takes in memory, roughly."""
+    return len(body.data) + len(body.items) * _ITEM_BYTES

@@ -1,0 +1,94 @@
+"""The command `auditship-agent`.
+
+Exit codes: 0 done, 1 a bug, 2 bad command line or configuration, 3 not complete, 4 state folder.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from auditship_agent import __version__
+from auditship_agent.cli.explain import explain
+from auditship_indexer.errors import AuditshipError, StateError
+
+EXIT_CONFIG = 2
+EXIT_NOT_COMPLETE = 3
+EXIT_STATE = 4
+
+_config = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file (default: AUDITSHIP_AGENT_CONFIG, /etc/auditship/agent.yaml).",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="auditship-agent %(version)s")
+def cli() -> None:
+    """Ship the audit log of a storage server: every line has exactly one outcome."""
+
+
+@cli.command()
+@_config
+@click.option(
+    "--accept-identity-change", is_flag=True, help="Go on although server.id or region changed."
+)
+def run(config_path: Path | None, *, accept_identity_change: bool) -> None:
+    """Follow the logs until SIGTERM."""
+    from auditship_agent.cli import work  # noqa: PLC0415 - loads the client library, which is slow
+
+    work.follow(config_path, accept_identity_change=accept_identity_change)
+
+
+@cli.command()
+@_config
+@click.option("--deadline", type=click.FloatRange(min=0.1), help="Give up after SECONDS.")
+def once(config_path: Path | None, deadline: float | None) -> None:
+    """Read all files to the sizes they have now, ship, stop."""
+    from auditship_agent.cli import work  # noqa: PLC0415 - as above
+
+    sys.exit(0 if work.read_once(config_path, deadline) else EXIT_NOT_COMPLETE)
+
+
+@cli.command()
+@_config
+@click.option("--local", is_flag=True, help="Leave the cluster out.")
+def check(config_path: Path | None, *, local: bool) -> None:
+    """Verify configuration, paths, permissions, cluster and template; ship nothing."""
+    from auditship_agent.cli import work  # noqa: PLC0415 - as above
+
+    sys.exit(0 if work.verify(config_path, local=local) else EXIT_NOT_COMPLETE)
+
+
+@cli.command()
+@_config
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def status(config_path: Path | None, *, as_json: bool) -> None:
+    """Tell how far the agent is, running or not."""
+    from auditship_agent.cli import work  # noqa: PLC0415 - as above
+
+    sys.exit(0 if work.tell_status(config_path, as_json=as_json) else EXIT_NOT_COMPLETE)
+
+
+cli.add_command(explain)
+
+
+def main() -> None:
+    """Run the command line; errors that a person can mend come without a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_CONFIG)
+    except click.Abort:
+        sys.exit(130)
+    except StateError as error:
+        click.echo(error.explain(), err=True)
+        sys.exit(EXIT_STATE)
+    except AuditshipError as error:
+        click.echo(error.explain(), err=True)
+        sys.exit(EXIT_CONFIG)

@@ -1,0 +1,82 @@
+"""The commands that need the whole agent: `run`, `once`, `check`, `status`."""
+
+import gc
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from auditship_agent import check, positions
+from auditship_agent.config import AgentConfig, find, load_agent
+from auditship_agent.runner import StateFolder, build, loop
+from auditship_indexer.log import Log
+
+
+def _log(config: AgentConfig) -> Log:
+    return Log(level=config.log.level, repeat_s=config.log.repeat_s)
+
+
+def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
+    """Run until SIGTERM."""
+    config = load_agent(find(config_path))
+    with StateFolder(Path(config.state.dir)):
+        agent = build(config, log=_log(config), accept_identity_change=accept_identity_change)
+        # Start-up garbage is dropped, and what stays is never looked at again: the hot path
+        # makes no reference cycles.
+        gc.collect()
+        gc.freeze()
+        try:
+            loop.run(agent)
+        finally:
+            agent.close()
+
+
+def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
+    """Ship what is there and print the numbers; return whether nothing is pending."""
+    config = load_agent(find(config_path))
+    began = time.monotonic()
+    with StateFolder(Path(config.state.dir)):
+        agent = build(config, log=_log(config))
+        try:
+            complete = loop.once(agent, deadline_s=deadline_s)
+        finally:
+            agent.close()
+        for source in config.sources:
+            count = agent.pipeline.tally.of(source.name)
+            click.echo(f"{source.name}: {count.told()} {time.monotonic() - began:.1f} s")
+        for what, why in agent.pipeline.delivery.held.items():
+            click.echo(f"held: {what}: {why}", err=True)
+        if agent.pipeline.delivery.flow.hold:
+            click.echo(f"held: {agent.pipeline.delivery.flow.hold}", err=True)
+    return complete
+
+
+def verify(config_path: Path | None, *, local: bool) -> bool:
+    """Print each check; return whether all are fine."""
+    path = find(config_path)
+    config = load_agent(path)
+    fine = True
+    for finding in check.check(config, path, local=local):
+        click.echo(finding.lines())
+        fine = fine and finding.ok
+    return fine
+
+
+def tell_status(config_path: Path | None, *, as_json: bool) -> bool:
+    """Print the last status; return whether the agent runs, is well and holds nothing."""
+    config = load_agent(find(config_path))
+    folder = Path(config.state.dir)
+    status = positions.read(folder)
+    if status is None:
+        click.echo(f"{folder}: no agent has worked here yet", err=True)
+        return False
+    running = StateFolder(folder).is_locked()
+    if as_json:
+        told = msgspec.to_builtins(status) | {"running": running}
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        click.echo(positions.told(status))
+        if not running:
+            click.echo(f"not running; this was written at {status.written}")
+    return running and not status.held and not status.health

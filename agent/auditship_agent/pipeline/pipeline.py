@@ -1,0 +1,327 @@
+"""One agent at work, stepped by its owner: `step` does a little of everything that is due.
+
+Reading is bounded by what delivery can hold; a line is acknowledged when it is stored, already
+stored, durably dead or ignored. The checkpoint follows what is acknowledged, never what was read.
+Main thread only; no method waits.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from auditship_agent.batch import Batch
+from auditship_agent.body import complete
+from auditship_agent.checkpoint import CheckpointFile
+from auditship_agent.config import AgentConfig
+from auditship_agent.deliver import Delivery, Refused, Settled
+from auditship_agent.line import Line, Produced
+from auditship_agent.metrics import Metrics
+from auditship_agent.pipeline.memory import Recorder
+from auditship_agent.pipeline.own import Outbox, Source
+from auditship_agent.pipeline.refusal import Refusals
+from auditship_agent.pipeline.tally import Tally
+from auditship_agent.pipeline.transform import Stream, Transform, in_window
+from auditship_agent.source.catalog import Catalog, Gap
+from auditship_agent.source.content import CorruptArchiveError
+from auditship_agent.source.logfile import LogFile
+from auditship_agent.source.progress import Progress
+from auditship_agent.source.tailer import ReplacedError, Tailer
+from auditship_indexer.clock import Clock
+from auditship_indexer.log import Log
+
+_RETRY_DISK_S: Final = 1.0
+
+
+class Pipeline:
+    """All stages of one agent. Build it by `runner.build`."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        catalog: Catalog,
+        transforms: Mapping[str, Transform],
+        batch: Batch,
+        delivery: Delivery,
+        refusals: Refusals,
+        outbox: Outbox,
+        own: Source,
+        checkpoint: CheckpointFile,
+        recorder: Recorder,
+        clock: Clock,
+        log: Log,
+        metrics: Metrics,
+    ) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.transforms = transforms
+        self.delivery = delivery
+        self.refusals = refusals
+        self.outbox = outbox
+        self._own = own
+        self._batch = batch
+        self._checkpoint = checkpoint
+        self._recorder = recorder
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._streams: dict[int, tuple[bytes, str, Stream]] = {}
+        self._inside: dict[int, tuple[Progress, Tailer]] = {}  # whose lines the open body holds
+        self._unsettled: list[Settled] = []  # wait for the disk to take their dead letters
+        self._moved = False  # something was acknowledged since the last checkpoint
+        self._saved_at = clock.monotonic()
+        self._blocked_until = 0.0
+        self.save_failed = ""
+        self.lost_bytes = 0
+        self.reading = True
+        self.tally = Tally(metrics)
+
+    # -- one step -------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Read, send and settle what is due now; return whether lines were read."""
+        self._record_gaps()
+        self._send_own()
+        read = self._read_round() if self.reading else False
+        if self._batch.is_due(self._clock.monotonic()) or not self.reading:
+            self._close_batch()
+        self._settle()
+        if self._is_save_due():
+            self.save()
+        return read
+
+    def next_due(self) -> float | None:
+        """Return the monotonic time at which `step` has something to do by itself, if any."""
+        times = []
+        if self._batch.opened_at is not None:
+            times.append(self._batch.opened_at + self.config.batch.max_age_s)
+        if self._moved or self.outbox.is_dirty:
+            times.append(self._saved_at + self.config.checkpoint.interval_s)
+        if self._unsettled:
+            times.append(self._clock.monotonic() + _RETRY_DISK_S)
+        due = self.delivery.next_due()
+        if due is not None:
+            times.append(due)
+        return min(times) if times else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was read has its outcome and is in the checkpoint."""
+        return not (
+            self.delivery.pending
+            or self._unsettled
+            or self._moved
+            or self.outbox.is_dirty
+            or self._batch.opened_at is not None
+        )
+
+    # -- reading --------------------------------------------------------------------------
+
+    def _read_round(self) -> bool:
+        read = False
+        for file in self.catalog.readable():
+            if not self.delivery.has_room or self._clock.monotonic() < self._blocked_until:
+                break
+            if self._may_read(file) and self.catalog.ensure_open(file):
+                read = self._turn(file) or read
+                self._settle()
+        return read
+
+    def _may_read(self, file: LogFile) -> bool:
+        if file.source.name in self.refusals.poisoned or file.tailer is None:
+            return False
+        ahead = file.tailer.offset - file.progress.checkpointed
+        return ahead < self.config.checkpoint.max_unsaved_bytes
+
+    def _turn(self, file: LogFile) -> bool:
+        """Give one file its turn; return whether a line was read."""
+        tailer = file.tailer
+        assert tailer is not None  # noqa: S101 - `readable` yields only these
+        before = tailer.offset
+        try:
+            stream = self._stream(file)
+            for line in tailer.turn(self.config.limits.turn_bytes):
+                if not self._take(file, tailer, stream, line):
+                    break
+            file.dirty = tailer.has_more()
+        except ReplacedError as error:
+            self.catalog.replaced(file, shrunk=error.shrunk)
+        except (OSError, CorruptArchiveError) as error:
+            self.catalog.unreadable(file, error)
+        if tailer.offset == before:
+            return False
+        file.grown_at = self._clock.monotonic()
+        self._metrics.bytes_read.labels(file.source.name).inc(tailer.offset - before)
+        return True
+
+    def _stream(self, file: LogFile) -> Stream:
+        """Return the maker of documents for the file's generation under its path of now."""
+        assert file.first is not None  # noqa: S101 - `readable` yields only these
+        known = self._streams.get(id(file.progress))
+        if known is None or known[:2] != (file.first, file.path):
+            stream = self.transforms[file.source.name].stream(file.first, file.path)
+            if len(self._streams) > 2 * len(self.catalog.files) + 16:
+                self._streams.clear()  # generations that are gone
+            known = self._streams[id(file.progress)] = (file.first, file.path, stream)
+        return known[2]
+
+    def _take(self, file: LogFile, tailer: Tailer, stream: Stream, line: Line) -> bool:
+        """Give one line its place; False ends the turn (before or behind the line)."""
+        produced = self._judged(stream.produce(line))
+        name = file.source.name
+        if produced.outcome == "dead_letter":
+            if not self.refusals.take_line(file, line, produced.reason, produced.detail):
+                self._blocked_until = self._clock.monotonic() + _RETRY_DISK_S
+                tailer.stop_at(line.begin)
+                return False
+        else:
+            self.refusals.fine(name)
+        if line.nul_run:
+            self._gap(Gap(name, file.path, file.first or b"", line.begin, line.offset, "nul_run"))
+        self.tally.produced(name, produced)
+        now = self._clock.monotonic()
+        self._batch.add(file.progress, line.begin, line.end, produced.documents, now)
+        self._inside[id(file.progress)] = (file.progress, tailer)
+        if self._batch.is_full:
+            self._close_batch(tailer, line.end)
+            self._settle()
+        if self.delivery.has_room and name not in self.refusals.poisoned:
+            return True
+        tailer.stop_at(line.end)
+        return False
+
+    def _judged(self, produced: Produced) -> Produced:
+        """Refuse events that would make an index to be deleted at once, or never."""
+        if not produced.documents:
+            return produced
+        now_ms, days = self._clock.now_ms(), self.config.retention.days
+        if all(in_window(one.time_ms, now_ms, days) for one in produced.documents):
+            return produced
+        return Produced("dead_letter", reason="timestamp_out_of_range")
+
+    # -- bodies and their outcome ---------------------------------------------------------
+
+    def _close_batch(self, current: Tailer | None = None, end: int = 0) -> None:
+        """Finish the open body; note for each file inside where a checkpoint may resume."""
+        for progress, tailer in self._inside.values():
+            progress.mark(tailer.mark_at(end) if tailer is current else tailer.place)
+        self._inside.clear()
+        body = self._batch.close()
+        if body is None:
+            return
+        if body.items:
+            self.delivery.submit(body)
+        else:
+            self._unsettled.append(Settled(body))
+        if self.delivery.learned_bytes is not None:
+            self._batch.max_bytes = min(self._batch.max_bytes, self.delivery.learned_bytes)
+
+    def _settle(self) -> None:
+        """Acknowledge what replies settled, once its dead letters are durable."""
+        self._unsettled += self.delivery.poll()
+        waiting, self._unsettled = self._unsettled, []
+        for position, settled in enumerate(waiting):
+            if not self._acknowledge(settled):
+                self._unsettled += waiting[position:]
+                return
+
+    def _acknowledge(self, settled: Settled) -> bool:
+        done = set()
+        for refused in settled.refused:
+            if not self._bury(refused):
+                return False
+            done.add(refused.item)
+            self.tally.refused(refused.item.owner.source, refused.type)
+        if not self.refusals.sync():
+            return False
+        # COMMIT POINT: dead letters of these lines are durable; a crash above reads them again.
+        items = settled.body.items
+        complete(settled.body, [at for at in settled.still_open if items[at] not in done])
+        self._moved = True
+        self.tally.settled(settled)
+        return True
+
+    def _bury(self, refused: Refused) -> bool:
+        """Record the line of a document that will never be stored; False: no room, try again."""
+        item = refused.item
+        file = next((f for f in self.catalog.files.values() if f.progress is item.owner), None)
+        line = None
+        if file is not None and file.tailer is not None and self.catalog.ensure_open(file):
+            try:
+                line = file.tailer.reread(item.begin, item.end)
+            except (OSError, CorruptArchiveError) as error:
+                self.catalog.unreadable(file, error)
+        return self.refusals.take_document(file, line, refused)
+
+    # -- own events -----------------------------------------------------------------------
+
+    def _record_gaps(self) -> None:
+        gaps, self.catalog.gaps = self.catalog.gaps, []
+        for gap in gaps:
+            self._gap(gap)
+
+    def _gap(self, gap: Gap) -> None:
+        """Bytes are provably lost: say so in the index, the log and the metric."""
+        self.lost_bytes += gap.end - gap.begin
+        self._metrics.gaps.labels(gap.source, gap.reason).inc()
+        self._metrics.lost_bytes.labels(gap.source, gap.reason).inc(gap.end - gap.begin)
+        self._log.error(
+            "gap.recorded", path=gap.path, begin=gap.begin, end=gap.end, reason=gap.reason
+        )
+        self.outbox.put(
+            self._own.event(
+                "agent.gap",
+                self._clock.now_ms(),
+                offset=gap.begin,
+                end=gap.end,
+                reason=gap.reason,
+                path=gap.path,
+                first=gap.first,
+            )
+        )
+
+    def _send_own(self) -> None:
+        if self.outbox.is_dirty and not self.save():
+            return
+        now = self._clock.monotonic()
+        for number, document in self.outbox.unsent():
+            self._batch.add(self.outbox, number, number + 1, (document,), now)
+
+    # -- the checkpoint -------------------------------------------------------------------
+
+    def _is_save_due(self) -> bool:
+        since = self._clock.monotonic() - self._saved_at
+        return self._moved and since >= self.config.checkpoint.interval_s
+
+    def save(self) -> bool:
+        """Write the checkpoint; False (and red health) when the disk does not take it."""
+        self._saved_at = self._clock.monotonic()
+        owners = [(file.progress, file.progress.saved) for file in self.catalog.files.values()]
+        try:
+            self._checkpoint.save(self._recorder.snapshot(self.catalog, self.outbox))
+        except OSError as error:
+            self.save_failed = str(error)
+            self._metrics.checkpoint_writes.labels("failed").inc()
+            self._log.fault("checkpoint", "checkpoint.failed", error=str(error))
+            return False
+        self.save_failed = ""
+        self._moved = False
+        self.outbox.written()
+        for progress, saved in owners:
+            progress.checkpointed = saved.offset
+        self._metrics.checkpoint_writes.labels("ok").inc()
+        self._log.recovered("checkpoint", "checkpoint.resumed")
+        return True
+
+    def oldest_unacknowledged_s(self, source: str | None = None) -> float:
+        """Return the age of the oldest complete line without an outcome, since first seen."""
+        since = [
+            at
+            for file in self.catalog.files.values()
+            if source in {None, file.source.name} and (at := file.waiting_since()) is not None
+        ]
+        return max(0.0, self._clock.monotonic() - min(since)) if since else 0.0
+
+    @property
+    def checkpoint_age_s(self) -> float:
+        """Seconds since the last try to write a checkpoint."""
+        return self._clock.monotonic() - self._saved_at

@@ -1,0 +1,147 @@
+"""Lines and documents that cannot be stored become dead letters, or stop their file.
+
+Room for the record is a precondition of going on: a full disk or dead letter is back-pressure on
+the file with the bad line, never a loss. The poison guard holds a source of which nothing but dead
+letters comes (a wrong preset, a wrong mapping) before they fill the disk.
+"""
+
+from typing import Any
+
+import msgspec
+
+from auditship_agent.config import DeadLetterConfig
+from auditship_agent.deadletter import DeadLetter, DeadLetterFile, FullError, raw_text
+from auditship_agent.deliver import Refused
+from auditship_agent.line import Line
+from auditship_agent.metrics import Metrics
+from auditship_agent.source.logfile import LogFile
+from auditship_indexer.clock import Clock, iso_ms
+from auditship_indexer.event.identity import generation
+from auditship_indexer.log import Log
+
+
+class Refusals:
+    """Records dead letters for one agent. Main thread only."""
+
+    def __init__(
+        self,
+        config: DeadLetterConfig,
+        letters: DeadLetterFile,
+        server_id: str,
+        *,
+        clock: Clock,
+        log: Log,
+        metrics: Metrics,
+    ) -> None:
+        self._config = config
+        self._letters = letters
+        self._server_id = server_id
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._in_a_row: dict[str, int] = {}
+        self.poisoned: set[str] = set()  # sources that are held
+
+    def fine(self, source: str) -> None:
+        """A line of the source became something: it is no poison."""
+        if self._in_a_row.get(source):
+            self._in_a_row[source] = 0
+
+    def take_line(self, file: LogFile, line: Line, reason: str, detail: str) -> bool:
+        """Record a line; False when there is no room and the file must stop before it."""
+        assert file.first is not None  # noqa: S101 - lines come only from identified files
+        record = DeadLetter(
+            seq=self._letters.next_seq(),
+            time=iso_ms(self._clock.now_ms()),
+            reason=reason,
+            detail=detail,
+            source=file.source.name,
+            preset=file.source.preset,
+            path=file.path,
+            generation=generation(self._server_id, file.first),
+            first=file.first.hex(),
+            offset=line.offset,
+            line_bytes=line.length,
+            line_sha256=line.sha256.hex(),
+            raw=raw_text(line.raw),
+        )
+        return self._add(record, file.source.name)
+
+    def take_document(self, file: LogFile | None, line: Line | None, refused: Refused) -> bool:
+        """Record a line whose document the cluster refused; False when there is no room.
+
+        `line` is None when its file does not give it any more: the document stands for it then.
+        """
+        document: Any = msgspec.json.decode(refused.document)
+        log = document.get("log", {})
+        sha256 = log.get("line_sha256", "")
+        if line is not None and line.sha256.hex() != sha256:
+            line = None
+        source = file.source.name if file else document["event"]["dataset"]
+        record = DeadLetter(
+            seq=self._letters.next_seq(),
+            time=iso_ms(self._clock.now_ms()),
+            reason="too_large" if refused.type == "too_large" else "rejected",
+            detail=f"{refused.type}: {refused.reason}",
+            source=source,
+            preset=document["event"]["dataset"],
+            path=log.get("file", {}).get("path", ""),
+            generation=log.get("generation", ""),
+            first=file.first.hex() if file and file.first else "",
+            offset=log.get("offset", refused.item.begin),
+            line_bytes=line.length if line else 0,
+            line_sha256=sha256,
+            raw=raw_text(line.raw) if line else "",
+            items=(log.get("item", 0),),
+            id=refused.item.id,
+            index=refused.item.index,
+            document="" if line else refused.document.decode(),
+        )
+        return self._add(record, source)
+
+    def _add(self, record: DeadLetter, name: str) -> bool:
+        try:
+            added = self._letters.add(record)
+        except FullError:
+            self._log.fault("deadletter", "deadletter.full", path=record.path, offset=record.offset)
+            return False
+        except OSError as error:
+            self._log.fault("deadletter", "deadletter.failed", error=str(error))
+            return False
+        self._log.recovered("deadletter", "deadletter.resumed")
+        if added:
+            self._metrics.dead_letters.labels(name, record.reason).inc()
+            self._log.fault(
+                f"deadletter:{name}:{record.reason}",
+                "deadletter.added",
+                level="warning",
+                source=name,
+                reason=record.reason,
+                path=record.path,
+                generation=record.generation,
+                offset=record.offset,
+            )
+        self._count(name)
+        return True
+
+    def _count(self, source: str) -> None:
+        count = self._in_a_row[source] = self._in_a_row.get(source, 0) + 1
+        if self._config.max_in_a_row and count >= self._config.max_in_a_row:
+            self._in_a_row[source] = 0
+            self.poisoned.add(source)
+            self._log.error("source.held", source=source, dead_letters_in_a_row=count)
+
+    def sync(self) -> bool:
+        """Make records durable before their lines count; False: not yet, try again."""
+        try:
+            self._letters.sync()
+        except OSError as error:
+            self._log.fault("deadletter", "deadletter.failed", error=str(error))
+            return False
+        return True
+
+    def show(self) -> None:
+        """Bring the gauges up to date."""
+        self._metrics.dead_letter_open.set(len(self._letters.open))
+        self._metrics.dead_letter_bytes.set(self._letters.bytes_used)
+        self._metrics.dead_letter_damaged.set(self._letters.damaged)

@@ -1,0 +1,76 @@
+"""What became of the lines of each source since the start: for people and for metrics alike."""
+
+from collections import Counter
+
+from auditship_agent.deliver import Settled
+from auditship_agent.line import Produced
+from auditship_agent.metrics import Metrics
+
+
+class Count:
+    """The numbers of one source. `pending` is what was read and has no outcome yet."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.stored = 0
+        self.present = 0
+        self.ignored = 0
+        self.dead: Counter[str] = Counter()
+
+    @property
+    def pending(self) -> int:
+        """Lines read that have no outcome yet."""
+        done = self.stored + self.present + self.ignored + self.dead.total()
+        return self.read - done
+
+    def told(self) -> str:
+        """Return the numbers as a sentence: `1,204 lines: 1,190 stored, 9 already present, …`."""
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dead.items()))
+        dead = f"{self.dead.total():,} dead letter" + (f" ({reasons})" if reasons else "")
+        return (
+            f"{self.read:,} lines: {self.stored:,} stored, {self.present:,} already present, "
+            f"{self.ignored:,} ignored, {dead}. {self.pending:,} pending."
+        )
+
+
+class Tally:
+    """The numbers of all sources; the agent's own events count under `agent`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.sources: dict[str, Count] = {}
+
+    def of(self, source: str) -> Count:
+        """Return the numbers of one source."""
+        return self.sources.setdefault(source, Count())
+
+    def produced(self, source: str, produced: Produced) -> None:
+        """A line left its file and became something."""
+        count, metrics = self.of(source), self._metrics
+        count.read += 1
+        metrics.lines_read.labels(source).inc()
+        for document in produced.documents:
+            metrics.events.labels(source, document.result).inc()
+        if produced.outcome == "ignored":
+            count.ignored += 1
+            metrics.ignored.labels(source, produced.reason).inc()
+            metrics.lines.labels(source, "ignored").inc()
+        elif produced.outcome == "dead_letter":
+            self._dead(source, produced.reason)
+
+    def refused(self, source: str, reason: str) -> None:
+        """The cluster refused a line's document for good."""
+        self._dead(source, reason)
+
+    def settled(self, settled: Settled) -> None:
+        """A request was answered."""
+        for source, lines in settled.stored.items():
+            self.of(source).stored += lines
+            self._metrics.lines.labels(source, "stored").inc(lines)
+        for source, lines in settled.present.items():
+            self.of(source).present += lines
+            self._metrics.lines.labels(source, "already_present").inc(lines)
+
+    def _dead(self, source: str, reason: str) -> None:
+        self.of(source).dead[reason] += 1
+        self._metrics.lines.labels(source, "dead_letter").inc()

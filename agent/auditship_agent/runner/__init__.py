@@ -1,0 +1,7 @@
+"""The process: state folder, wiring, the loop that steps the pipeline, signals."""
+
+from auditship_agent.runner.agent import Agent, build
+from auditship_agent.runner.loop import once, run
+from auditship_agent.runner.state import StateFolder
+
+__all__ = ["Agent", "StateFolder", "build", "once", "run"]

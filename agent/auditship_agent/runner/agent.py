@@ -1,0 +1,223 @@
+"""The one place that wires an agent, in the order in which data flows."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from auditship_agent import __version__
+from auditship_agent.batch import Batch
+from auditship_agent.checkpoint import CheckpointFile
+from auditship_agent.config import AgentConfig, SourceConfig
+from auditship_agent.deadletter import DeadLetterFile
+from auditship_agent.deliver import Delivery
+from auditship_agent.deliver.flow import Flow
+from auditship_agent.deliver.hosts import Hosts
+from auditship_agent.deliver.senders import Senders
+from auditship_agent.durable import Disk, RealDisk
+from auditship_agent.metrics import Metrics
+from auditship_agent.pipeline.memory import Recorder, orphans_of
+from auditship_agent.pipeline.own import Outbox, Source
+from auditship_agent.pipeline.pipeline import Pipeline
+from auditship_agent.pipeline.refusal import Refusals
+from auditship_agent.pipeline.transform import Transform, in_window
+from auditship_agent.runner.state import boot_id, load_snapshot
+from auditship_agent.runner.wake import Wake
+from auditship_agent.source.catalog import Catalog
+from auditship_agent.source.content import Content
+from auditship_agent.source.framing import Framer
+from auditship_agent.source.tailer import PIECE_BYTES
+from auditship_agent.source.watch import Changes, Watcher
+from auditship_indexer.clock import Clock, SystemClock
+from auditship_indexer.errors import StateError
+from auditship_indexer.event.identity import DAY_MS
+from auditship_indexer.log import Log
+from auditship_indexer.opensearch.bulk import BulkChannel
+
+_DEADLETTERS = "dead-letter"
+
+
+class Agent:
+    """A wired agent: the pipeline and what the loop needs beside it."""
+
+    def __init__(
+        self,
+        *,
+        config: AgentConfig,
+        folder: Path,
+        pipeline: Pipeline,
+        watcher: Watcher,
+        changes: Changes,
+        senders: Senders,
+        letters: DeadLetterFile,
+        recorder: Recorder,
+        metrics: Metrics,
+        wake: Wake,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.pipeline = pipeline
+        self.watcher = watcher
+        self.changes = changes
+        self.senders = senders
+        self.letters = letters
+        self.recorder = recorder
+        self.metrics = metrics
+        self.wake = wake
+        self.clock = clock
+        self.log = log
+        self.started_ms = clock.now_ms()
+
+    def close(self) -> None:
+        """Release threads and descriptors; what is pending is read again at the next start."""
+        self.senders.close()
+        self.watcher.close()
+        self.pipeline.catalog.close()
+
+
+def build(
+    config: AgentConfig,
+    *,
+    log: Log,
+    accept_identity_change: bool = False,
+    clock: Clock | None = None,
+    disk: Disk | None = None,
+    draw: Callable[[], float] = random.random,
+) -> Agent:
+    """Wire an agent on its (locked) state folder.
+
+    Raises:
+        ConfigError: a preset, key file or secret cannot be used.
+        StateError: the state folder cannot be used, as `load_snapshot` says.
+    """
+    clock, disk = clock or SystemClock(), disk or RealDisk()
+    folder = Path(config.state.dir)
+    metrics = Metrics()
+    metrics.info.labels(__version__).set(1)
+    wake = Wake()
+    transforms = {source.name: Transform(config, source) for source in config.sources}
+
+    checkpoint = CheckpointFile(folder, disk)
+    snapshot = load_snapshot(
+        checkpoint, config, accept_identity_change=accept_identity_change, clock=clock, log=log
+    )
+    catalog = Catalog(
+        config.sources,
+        config.limits,
+        keep_days=config.state.keep_days,
+        is_expired=_Expiry(transforms, config.retention.days, clock),
+        clock=clock,
+        log=log,
+        metrics=metrics,
+    )
+    if snapshot is not None:
+        catalog.orphans += orphans_of(snapshot, clock.monotonic())
+    letters = _letters(config, folder, disk)
+    senders = Senders(config.delivery.max_in_flight, clock=clock, wake=wake.set)
+    hosts = Hosts(
+        config.opensearch.hosts,
+        lambda address: BulkChannel(
+            config.opensearch,
+            address,
+            timeout_s=config.delivery.timeout_s,
+            pool_size=config.delivery.max_in_flight,
+        ),
+    )
+    delivery = Delivery(
+        config.delivery,
+        hosts,
+        senders,
+        Flow(config.delivery, draw),
+        clock=clock,
+        log=log,
+        metrics=metrics,
+    )
+    recorder = Recorder(config, boot_id(), snapshot.sequence if snapshot else 0, clock)
+    pipeline = Pipeline(
+        config,
+        catalog=catalog,
+        transforms=transforms,
+        batch=Batch(config.batch, gzip=config.delivery.gzip),
+        delivery=delivery,
+        refusals=Refusals(
+            config.dead_letter, letters, config.server.id, clock=clock, log=log, metrics=metrics
+        ),
+        outbox=Outbox(snapshot.own if snapshot else ()),
+        own=Source(
+            server_id=config.server.id,
+            region=config.server.region,
+            agent_id=config.agent_id,
+            version=__version__,
+        ),
+        checkpoint=checkpoint,
+        recorder=recorder,
+        clock=clock,
+        log=log,
+        metrics=metrics,
+    )
+    changes = Changes(wake.set)
+    return Agent(
+        config=config,
+        folder=folder,
+        pipeline=pipeline,
+        watcher=Watcher(changes, log, method=config.watch.method),
+        changes=changes,
+        senders=senders,
+        letters=letters,
+        recorder=recorder,
+        metrics=metrics,
+        wake=wake,
+        clock=clock,
+        log=log,
+    )
+
+
+def _letters(config: AgentConfig, folder: Path, disk: Disk) -> DeadLetterFile:
+    letters = DeadLetterFile(
+        folder / _DEADLETTERS,
+        disk,
+        max_bytes=config.dead_letter.max_bytes,
+        min_free_bytes=config.dead_letter.min_free_bytes,
+    )
+    try:
+        letters.recover()
+    except OSError as error:
+        raise StateError(
+            f"{folder / _DEADLETTERS}: {error.strerror}", hint="give it to the agent's user"
+        ) from error
+    return letters
+
+
+class _Expiry:
+    """Whether a file is older than retention, by its date and by its last complete line."""
+
+    def __init__(self, transforms: dict[str, Transform], days: int, clock: Clock) -> None:
+        self._transforms = transforms
+        self._days = days
+        self._clock = clock
+
+    def __call__(self, source: SourceConfig, content: Content, modified_ms: int) -> bool:
+        now_ms = self._clock.now_ms()
+        if modified_ms >= now_ms - (self._days + 1) * DAY_MS:
+            return False
+        raw = _last_line(content, source.line_limit)
+        verdict = self._transforms[source.name].preset.parse(raw) if raw else None
+        if not isinstance(verdict, list):
+            return False  # the line does not say how old it is: read the file
+        return not any(in_window(record.time_ms, now_ms, self._days + 1) for record in verdict)
+
+
+def _last_line(content: Content, limit: int) -> bytes:
+    """Return the last complete line; an archive is read through for it. Raises as `read`."""
+    size = content.size()
+    begin = max(0, size - limit - PIECE_BYTES) if size is not None else 0
+    framer = Framer(begin, limit)
+    last = b""
+    while piece := content.read(framer.searched, PIECE_BYTES):
+        for line in framer.feed(piece):
+            last = line.raw if line.whole else last
+    return last
+
+
+__all__ = ["Agent", "build"]
