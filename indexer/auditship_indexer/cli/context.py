@@ -93,15 +93,18 @@ def _configured_hosts(config_path: Path | None) -> str | None:
 
 
 def _set_up(address: str, config_path: Path | None) -> None:
-    """Run `setup` on a cluster that just became usable; repeatable."""
+    """Run `setup` on a cluster that just became usable; repeatable. Tells its summary alone."""
     from auditship_indexer.setup import run_setup  # noqa: PLC0415 - only `up` needs it
 
     config = load_config(config_path)
     connection = config.opensearch or Connection(hosts=(address,))
-    run_setup(
-        connect(connection),
-        config.regions,
-        retention_days=config.retention.days,
-        now_ms=SystemClock().now_ms(),
-        echo=click.echo,
-    )
+    lines: list[str] = []
+    with connect(connection) as client:
+        run_setup(
+            client,
+            config.regions,
+            retention_days=config.retention.days,
+            now_ms=SystemClock().now_ms(),
+            echo=lines.append,
+        )
+    click.echo(f"Setup: {lines[-1]}")

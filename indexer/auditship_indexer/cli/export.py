@@ -1,7 +1,7 @@
 """`auditship export`: every event of a selection, as a file that is whole or not there."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,15 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from auditship_indexer.cli.context import config_option, open_client
+from auditship_indexer.cli.progress import progress
 from auditship_indexer.cli.selection import Selection, select, selection_options
-from auditship_indexer.clock import Clock, SystemClock
+from auditship_indexer.clock import SystemClock
 from auditship_indexer.errors import ClusterError
 from auditship_indexer.export import FORMATS, indices_by_day, open_destination
 from auditship_indexer.export import export as write
 from auditship_indexer.query import Tree, to_dsl
 from auditship_indexer.search import PATTERN, Key, Page, existing, open_snapshot, refresh
 
-_TOLD_EACH_S: Final = 10.0
 _ENDINGS: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _COUNT: Final = msgspec.json.Decoder(Page[Key])
 
@@ -51,7 +51,7 @@ def export(config_path: Path | None, output: str, form: str | None, **asked: Any
     refresh(client)
     days = indices_by_day(existing(client), selection.window)
     tree, total = _resolved(client, selection)
-    with _opened(output) as out, _progress(total) as tell:
+    with _opened(output) as out, progress(total, SystemClock()) as tell:
         done = write(client, days, tree, FORMATS[name], out, progress=tell)
         out.flush()
     if not days:
@@ -78,46 +78,3 @@ def _opened(output: str) -> Iterator[Any]:
         return
     with open_destination(Path(output)) as out:
         yield out
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Yield what is told the rows so far: a bar on a terminal, else a line each 10 s."""
-    if not sys.stderr.isatty():
-        yield _Lines(total, SystemClock())
-        return
-    # Imported here: a pipe, or a base install without the extra, does not need it.
-    from rich.console import Console  # noqa: PLC0415 - see above
-    from rich.progress import (  # noqa: PLC0415 - see above
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed:,.0f} rows/s", justify="right"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Exporting", total=total)
-        yield lambda rows: bar.update(task, completed=rows)
-
-
-class _Lines:
-    """Progress for a log file."""
-
-    def __init__(self, total: int, clock: Clock) -> None:
-        self._total = total
-        self._clock = clock
-        self._told_at = clock.monotonic()
-
-    def __call__(self, rows: int) -> None:
-        now = self._clock.monotonic()
-        if now - self._told_at >= _TOLD_EACH_S:
-            self._told_at = now
-            click.echo(f"{rows} of {self._total} rows", err=True)
