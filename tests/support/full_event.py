@@ -18,7 +18,8 @@ _SAMPLES = {
 }
 
 
-def _bare(kind: Any) -> Any:
+def bare(kind: Any) -> Any:
+    """Strip `| None` from a type."""
     if isinstance(kind, types.UnionType):
         return next(one for one in typing.get_args(kind) if one is not type(None))
     return kind
@@ -28,7 +29,7 @@ def filled(kind: type[Struct]) -> Any:
     """Return an instance of a Struct type in which every field has a value."""
     values = {}
     for field in structs.fields(kind):
-        want = _bare(field.type)
+        want = bare(field.type)
         nested = isinstance(want, type) and issubclass(want, Struct)
         values[field.name] = filled(want) if nested else _SAMPLES[want]
     return kind(**values)
@@ -43,7 +44,7 @@ def full_event() -> Event:
 def leaves(kind: type[Struct] = Event, path: str = "") -> Iterator[str]:
     """Yield the dotted names of all fields that an event can have."""
     for field in structs.fields(kind):
-        want = _bare(field.type)
+        want = bare(field.type)
         if isinstance(want, type) and issubclass(want, Struct):
             yield from leaves(want, f"{path}{field.encode_name}.")
         else:

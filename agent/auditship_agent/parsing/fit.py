@@ -68,8 +68,7 @@ class Fitter:
         if isinstance(info, inspect.DictType) and isinstance(item, dict):
             return self._texts(item, path, fitted)
         if isinstance(info, inspect.RawType):
-            text = item.text.encode() if isinstance(item, Number) else msgspec.json.encode(item)
-            return msgspec.Raw(text)
+            return msgspec.Raw(_scalar_text(item))
         fit = _scalar(item, info)
         if fit is _MISFIT:
             self._drop(path, fitted)
@@ -94,6 +93,13 @@ def _bare(info: inspect.Type) -> inspect.Type:
     if isinstance(info, inspect.UnionType):
         return next(one for one in info.types if not isinstance(one, inspect.NoneType))
     return info
+
+
+def _scalar_text(item: Any) -> bytes:
+    """Return a scalar as JSON, a number with all its digits; no preset looks into more."""
+    if isinstance(item, Number):
+        return item.text.encode()
+    return b"[]" if isinstance(item, list | dict) else msgspec.json.encode(item)
 
 
 def _scalar(item: Any, info: inspect.Type) -> Any:
