@@ -19,7 +19,7 @@ setup: .venv/ready ## make .venv and install the project into it
 	@touch $@
 
 demo: .venv/ready ## the product at work on real traffic; ends by itself
-	$(BIN)/python -m demo.run
+	PYTHONPATH=examples $(BIN)/python -m demo.run
 
 test: .venv/ready ## the default test suite
 	$(BIN)/python -m pytest -n auto
@@ -31,10 +31,10 @@ check: .venv/ready ## linters, types, layer contracts
 	$(BIN)/lint-imports
 
 up: .venv/ready ## leave node, agents and storage servers running; print their addresses
-	$(BIN)/python -m demo.run --stay
+	PYTHONPATH=examples $(BIN)/python -m demo.run --stay
 
 down: .venv/ready ## end what `make up` started
-	$(BIN)/python -m demo.run --down
+	PYTHONPATH=examples $(BIN)/python -m demo.run --down
 
 lock: .venv/ready ## renew requirements.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

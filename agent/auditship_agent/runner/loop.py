@@ -228,6 +228,8 @@ def _drain(agent: Agent, loop: Loop) -> None:
     until = clock.monotonic() + DRAIN_S
     while not pipeline.is_idle and clock.monotonic() < until:
         pipeline.step()
+        if pipeline.is_idle:
+            break
         due = pipeline.next_due()
         now = clock.monotonic()
         agent.wake.wait(max(0.0, min(until, due if due is not None else until) - now))
