@@ -191,28 +191,8 @@ def _set_start(record: Record, text: str, end: Time, odd: _Odd) -> None:
 def _record(native: Native, time_ms: int, odd: _Odd) -> Record:
     """Copy what a line says; groups that it lacks cost one look each."""
     assert native.action and native.result  # noqa: S101, PT018 - checked by _refusal
-    record = Record(
-        time_ms,
-        native.action,
-        native.result,
-        source_id=native.id,
-        claimed_user=native.claimed_user,
-        client_ip=native.ip,
-        client_port=native.port,
-        proxy_ip=native.proxy_ip,
-        user_agent=native.user_agent,
-        region=native.region,
-        storage_region=native.storage_region,
-        service=native.service,
-        protocol=native.protocol,
-        request_id=native.request_id,
-        trace_id=native.trace_id,
-        method=native.method,
-        status=native.status,
-        bytes_in=native.bytes_in,
-        bytes_out=native.bytes_out,
-        labels=native.labels,
-    )
+    record = Record(time_ms, native.action, native.result)
+    _set_plain(record, native)
     _set_reason(record, native.reason, odd)
     _set_actor(record, native, odd)
     if native.file is not None:
@@ -226,6 +206,27 @@ def _record(native: Native, time_ms: int, odd: _Odd) -> Record:
         _set_target(record, native.target)
     _set_rest(record, native, odd)
     return record
+
+
+def _set_plain(record: Record, native: Native) -> None:
+    """Copy values that need no thought (assigning is quicker than 20 keywords)."""
+    record.source_id = native.id
+    record.claimed_user = native.claimed_user
+    record.client_ip = native.ip
+    record.client_port = native.port
+    record.proxy_ip = native.proxy_ip
+    record.user_agent = native.user_agent
+    record.region = native.region
+    record.storage_region = native.storage_region
+    record.service = native.service
+    record.protocol = native.protocol
+    record.request_id = native.request_id
+    record.trace_id = native.trace_id
+    record.method = native.method
+    record.status = native.status
+    record.bytes_in = native.bytes_in
+    record.bytes_out = native.bytes_out
+    record.labels = native.labels
 
 
 def _set_reason(record: Record, reason: str | None, odd: _Odd) -> None:
