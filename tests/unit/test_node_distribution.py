@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from auditship_indexer.errors import NodeError
-from auditship_indexer.node.distribution import Progress, download_by_jgo, fetch
+from auditship_indexer.node.distribution import TRIES, Progress, download_by_jgo, fetch, repeated
 
 MEMBERS = {"opensearch-3.8.0/lib/a.jar": b"a" * 100, "opensearch-3.8.0/modules/m/b.jar": b"b"}
 
@@ -166,3 +167,27 @@ def test_no_network_says_so(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert "\n" not in str(caught.value)
     assert "network" in (caught.value.hint or "")
+
+
+class ShakyNetwork:
+    """Fails the first calls as a slow repository does, then gives the file."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.calls = 0
+
+    def __call__(self) -> Path:
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise requests.ReadTimeout("nothing came for 60 s")
+        return Path("opensearch.zip")
+
+
+def test_a_slow_repository_gets_another_try() -> None:
+    """A download that breaks off is tried again; the third failure is told with its cause."""
+    shaky, dead = ShakyNetwork(failures=TRIES - 1), ShakyNetwork(failures=TRIES)
+
+    assert repeated(shaky) == Path("opensearch.zip")
+    with pytest.raises(NodeError, match=f"tried {TRIES} times: nothing came for 60 s"):
+        repeated(dead)
+    assert dead.calls == TRIES

@@ -24,6 +24,8 @@ from auditship_indexer.node.settings import ARTIFACT, GROUP, SHA256, VERSION
 
 # The zip (161 MB) and what comes out of it (213 MB) lie there together for a moment.
 SPACE_NEEDED_BYTES = 420_000_000
+TRIES = 3
+_SILENCE_S = 60  # of a repository, before a try counts as failed
 _WORK = "unpacking-"
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -81,14 +83,29 @@ def download_by_jgo(work: Path, progress: Progress | None) -> Path:
             hint="pip install 'auditship[node]'",
         ) from error
     resolver = PythonResolver(progress_callback=progress)
-    component = MavenContext(resolver, repo_cache=work).project(GROUP, ARTIFACT).at_version(VERSION)
-    try:
-        return Path(component.artifact(packaging="zip").resolve())
-    except (requests.RequestException, RuntimeError) as error:
-        raise NodeError(
-            f"OpenSearch {VERSION} could not be downloaded: {_short(error)}",
-            hint="check the network and HTTPS_PROXY, or copy the cache folder of another machine",
-        ) from error
+    context = MavenContext(resolver, repo_cache=work, timeout=_SILENCE_S)
+    component = context.project(GROUP, ARTIFACT).at_version(VERSION)
+    return repeated(lambda: Path(component.artifact(packaging="zip").resolve()))
+
+
+def repeated(resolve: Callable[[], Path], tries: int = TRIES) -> Path:
+    """Call `resolve` until it gives the file; a slow or shaky network deserves another try.
+
+    Raises:
+        NodeError: it failed `tries` times; the message is that of the last.
+    """
+    for attempt in range(1, tries + 1):
+        try:
+            return resolve()
+        except (requests.RequestException, RuntimeError) as error:
+            if attempt == tries:
+                raise NodeError(
+                    f"OpenSearch {VERSION} could not be downloaded, tried {tries} times: "
+                    f"{_short(error)}",
+                    hint="check the network and HTTPS_PROXY, "
+                    "or copy the cache folder of another machine",
+                ) from error
+    raise AssertionError("tries is at least 1")
 
 
 def check_sha256(archive: Path, expected: str) -> None:
