@@ -9,19 +9,32 @@ import msgspec
 
 from auditship_agent import check, positions
 from auditship_agent.config import AgentConfig, find, load_agent
-from auditship_agent.runner import StateFolder, build, loop
+from auditship_agent.runner import Agent, StateFolder, build, loop
+from auditship_indexer.errors import ConfigError
 from auditship_indexer.log import Log
 
 
-def _log(config: AgentConfig) -> Log:
-    return Log(level=config.log.level, repeat_s=config.log.repeat_s)
+def _log(config: AgentConfig, *, quiet: bool = False) -> Log:
+    level = "warning" if quiet and config.log.level == "info" else config.log.level
+    return Log(level=level, repeat_s=config.log.repeat_s)
+
+
+def _wired(path: Path, config: AgentConfig, log: Log, *, accept_identity_change: bool) -> Agent:
+    """Build the agent; what its parts refuse is told with the file that says so."""
+    try:
+        return build(config, log=log, accept_identity_change=accept_identity_change)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", hint=error.hint) from error
 
 
 def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
     """Run until SIGTERM."""
-    config = load_agent(find(config_path))
+    path = find(config_path)
+    config = load_agent(path)
     with StateFolder(Path(config.state.dir)):
-        agent = build(config, log=_log(config), accept_identity_change=accept_identity_change)
+        agent = _wired(path, config, _log(config), accept_identity_change=accept_identity_change)
+        for transform in agent.pipeline.transforms.values():
+            transform.normalizer.warm()
         # Start-up garbage is dropped, and what stays is never looked at again: the hot path
         # makes no reference cycles.
         gc.collect()
@@ -34,10 +47,11 @@ def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
 
 def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
     """Ship what is there and print the numbers; return whether nothing is pending."""
-    config = load_agent(find(config_path))
+    path = find(config_path)
+    config = load_agent(path)
     began = time.monotonic()
     with StateFolder(Path(config.state.dir)):
-        agent = build(config, log=_log(config))
+        agent = _wired(path, config, _log(config, quiet=True), accept_identity_change=False)
         try:
             complete = loop.once(agent, deadline_s=deadline_s)
         finally:

@@ -312,6 +312,12 @@ class Pipeline:
         self._log.recovered("checkpoint", "checkpoint.resumed")
         return True
 
+    def show(self) -> None:
+        """Bring the metrics up to date that nobody counts event by event."""
+        self.refusals.show()
+        for name, transform in self.transforms.items():
+            self.tally.unknown(name, transform.preset.unknown.counts)
+
     def oldest_unacknowledged_s(self, source: str | None = None) -> float:
         """Return the age of the oldest complete line without an outcome, since first seen."""
         since = [

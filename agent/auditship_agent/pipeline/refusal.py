@@ -5,7 +5,7 @@ the file with the bad line, never a loss. The poison guard holds a source of whi
 letters comes (a wrong preset, a wrong mapping) before they fill the disk.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,8 @@ from auditship_agent.source.logfile import LogFile
 from auditship_indexer.clock import Clock, iso_ms
 from auditship_indexer.event.identity import generation
 from auditship_indexer.log import Log
+
+_FORGET_EACH_S: Final = 3600.0
 
 
 class Refusals:
@@ -39,6 +41,7 @@ class Refusals:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._forget_at = float("-inf")
         self._in_a_row: dict[str, int] = {}
         self.poisoned: set[str] = set()  # sources that are held
 
@@ -121,7 +124,7 @@ class Refusals:
                 generation=record.generation,
                 offset=record.offset,
             )
-        self._count(name)
+            self._count(name)
         return True
 
     def _count(self, source: str) -> None:
@@ -140,8 +143,22 @@ class Refusals:
             return False
         return True
 
+    def reconfigure(self, config: DeadLetterConfig) -> None:
+        """Take new settings between two steps; a person has acted, so no source is held any more."""
+        self._config = config
+        self._letters.limit(config.max_bytes, config.min_free_bytes)
+        self.poisoned.clear()
+        self._in_a_row.clear()
+
     def show(self) -> None:
-        """Bring the gauges up to date."""
+        """Learn what commands closed, forget what is long closed, bring the gauges up to date."""
+        try:
+            self._letters.refresh()
+            if self._clock.monotonic() >= self._forget_at:
+                self._forget_at = self._clock.monotonic() + _FORGET_EACH_S
+                self._letters.forget_closed(self._clock.now_ms())
+        except OSError as error:
+            self._log.fault("deadletter", "deadletter.failed", error=str(error))
         self._metrics.dead_letter_open.set(len(self._letters.open))
         self._metrics.dead_letter_bytes.set(self._letters.bytes_used)
         self._metrics.dead_letter_damaged.set(self._letters.damaged)

@@ -1,6 +1,7 @@
 """What became of the lines of each source since the start: for people and for metrics alike."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from auditship_agent.deliver import Settled
 from auditship_agent.line import Produced
@@ -39,6 +40,7 @@ class Tally:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self.sources: dict[str, Count] = {}
+        self._unknown: dict[str, Counter[str]] = {}
 
     def of(self, source: str) -> Count:
         """Return the numbers of one source."""
@@ -70,6 +72,13 @@ class Tally:
         for source, lines in settled.present.items():
             self.of(source).present += lines
             self._metrics.lines.labels(source, "already_present").inc(lines)
+
+    def unknown(self, source: str, names: Mapping[str, int]) -> None:
+        """Bring the metric of keys that are in no schema up to `names`, counted since the start."""
+        told = self._unknown.setdefault(source, Counter())
+        for name, count in names.items():
+            self._metrics.unknown_fields.labels(source, name).inc(count - told[name])
+            told[name] = count
 
     def _dead(self, source: str, reason: str) -> None:
         self.of(source).dead[reason] += 1

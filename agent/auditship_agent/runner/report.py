@@ -21,7 +21,7 @@ def status_of(agent: Agent) -> Status:
         held["cluster"] = delivery.flow.hold
     held |= {f"source {name}": "dead letters only" for name in agent.pipeline.refusals.poisoned}
     sources = tuple(_source(agent, name) for name in agent.pipeline.catalog.sources)
-    agent.pipeline.refusals.show()
+    agent.pipeline.show()
     agent.metrics.checkpoint_age.set(agent.pipeline.checkpoint_age_s)
     files = agent.pipeline.catalog.files.values()
     agent.metrics.open_files.set(sum(file.content is not None for file in files))
