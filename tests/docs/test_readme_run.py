@@ -59,11 +59,15 @@ class Reader:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"{script}\n{done.stdout}"
+        assert done.returncode == 0, f"{script}\n{done.stdout}{self._agent_log()}"
         told = done.stdout
         for shown, used in reversed(self._names.items()):
             told = told.replace(used, shown)
         return told
+
+    def _agent_log(self) -> str:
+        path = self._folder / "agent.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def follow(self, block: Block) -> None:
         """Do what a block shows, and compare."""

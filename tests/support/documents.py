@@ -13,6 +13,7 @@ _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED: Final = re.compile(r"^    \S.*$", re.MULTILINE)
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
 _PROMPT: Final = "$ "
+_REDIRECTION: Final = re.compile(r"\d?>>?\s*\S+")
 
 
 class Block(Struct, frozen=True):
@@ -60,8 +61,9 @@ def command_lines(text: str) -> Iterator[list[str]]:
     """Yield each call of `auditship` or `auditship-agent` in code of a document, as words."""
     for code in _code(text):
         for words in _commands(code):
-            if words and words[0] in {"auditship", "auditship-agent"}:
-                yield words
+            program = Path(words[0]).name if words else ""
+            if program in {"auditship", "auditship-agent"}:
+                yield [program, *words[1:]]
 
 
 def _code(text: str) -> Iterator[str]:
@@ -79,7 +81,7 @@ def _code(text: str) -> Iterator[str]:
 
 def _commands(code: str) -> Iterator[list[str]]:
     """Split a shell line at pipes and the like; a text that no shell reads has no commands."""
-    lexer = shlex.shlex(code, posix=True, punctuation_chars="|&;<>")
+    lexer = shlex.shlex(_REDIRECTION.sub("", code), posix=True, punctuation_chars="|&;")
     lexer.whitespace_split = True
     try:
         words = list(lexer)
@@ -87,7 +89,7 @@ def _commands(code: str) -> Iterator[list[str]]:
         return
     command: list[str] = []
     for word in words:
-        if set(word) <= set("|&;<>"):
+        if set(word) <= set("|&;"):
             yield command
             command = []
         elif command or "=" not in word:  # NAME=value in front of a command

@@ -44,7 +44,9 @@ def run(config_path: Path | None, *, accept_identity_change: bool) -> None:
 
 @cli.command()
 @_config
-@click.option("--deadline", type=click.FloatRange(min=0.1), help="Give up after SECONDS.")
+@click.option(
+    "--deadline", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Give up after so long."
+)
 def once(config_path: Path | None, deadline: float | None) -> None:
     """Read all files to the sizes they have now, ship, stop."""
     from auditship_agent.cli import work  # noqa: PLC0415 - as above
@@ -52,7 +54,7 @@ def once(config_path: Path | None, deadline: float | None) -> None:
     sys.exit(0 if work.read_once(config_path, deadline) else EXIT_NOT_COMPLETE)
 
 
-@cli.command()
+@cli.command(short_help="Verify all that can be known before the start.")
 @_config
 @click.option("--local", is_flag=True, help="Leave the cluster out.")
 def check(config_path: Path | None, *, local: bool) -> None:

@@ -233,7 +233,7 @@ def _source(config: AgentConfig, preset: str | None, name: str | None) -> Source
     raise ConfigError(f"--source: {name!r} is not in the configuration (it has: {known})")
 
 
-@click.command()
+@click.command(short_help="Show what each line of a file becomes.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="Format of the lines.")
 @click.option(
