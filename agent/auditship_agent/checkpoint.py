@@ -1,13 +1,14 @@
 """How much of each file generation is safely stored; survives any crash, is never trusted blindly.
 
 A checkpoint file is two lines: a head with format version, SHA-256 and length of the second line,
-then canonical JSON. `acked` is the end of the longest prefix in which each line has its outcome,
-never more: a lost or stale checkpoint only costs re-sends, which meet 409.
+then canonical JSON, which repeats the version. `acked` is the end of the longest prefix in which
+each line has its outcome, never more: a lost or stale checkpoint only costs re-sends (409).
 
 Start: of `checkpoint.new`, `checkpoint` and `checkpoint.1` the valid one with the highest sequence
 counts. None valid though one existed: replay from 0, or stop; never "start at the end".
 """
 
+import errno
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
@@ -21,6 +22,7 @@ from auditship_indexer.errors import StateError
 FORMAT: Final = 1
 NAMES: Final = ("checkpoint.new", "checkpoint", "checkpoint.1")
 _TAG: Final = b"auditship-checkpoint"
+_OWNER: Final = "give the state folder to the agent's user"
 
 EntryState = Literal["live", "drained", "spare", "finished", "lost", "expired"]
 
@@ -65,6 +67,13 @@ class Snapshot(Struct, frozen=True):
     sequence: int
     server: str
     written: str
+    format: int = FORMAT
+
+
+class _Format(Struct, frozen=True):
+    """What every format has: its version, under the checksum."""
+
+    format: int
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -85,25 +94,34 @@ def decode(data: bytes) -> Snapshot:
         DamagedError: torn, empty, altered.
         StateError: written by a newer version of the agent.
     """
+    version, body = _whole(data)
+    try:
+        # The version counts only where both lines agree: a flipped bit makes no newer agent.
+        if msgspec.json.decode(body, type=_Format).format != version:
+            raise DamagedError("the version differs")
+        if version > FORMAT:
+            raise StateError(
+                f"the checkpoint has format {version}, this agent knows up to {FORMAT}",
+                hint="run the newer agent again, or move the state folder away to replay",
+            )
+        return msgspec.json.decode(body, type=Snapshot)
+    except msgspec.MsgspecError as error:
+        raise DamagedError(str(error)) from error
+
+
+def _whole(data: bytes) -> tuple[int, bytes]:
+    """Return version and body of a file whose body has the length and the checksum of its head."""
     head, _, rest = data.partition(b"\n")
     body = rest.removesuffix(b"\n")
     match head.split(b" "):
         case [tag, version, digest, length] if tag == _TAG and version.isdigit():
-            if int(version) > FORMAT:
-                raise StateError(
-                    f"the checkpoint has format {int(version)}, this agent knows up to {FORMAT}",
-                    hint="run the newer agent again, or move the state folder away to replay",
-                )
-            if rest.endswith(b"\n") and length == b"%d" % len(body):
-                if sha256(body).hexdigest().encode() != digest:
-                    raise DamagedError("the checksum differs")
-                try:
-                    return msgspec.json.decode(body, type=Snapshot)
-                except msgspec.MsgspecError as error:
-                    raise DamagedError(str(error)) from error
+            if not rest.endswith(b"\n") or length != b"%d" % len(body):
+                raise DamagedError("torn")
+            if sha256(body).hexdigest().encode() != digest:
+                raise DamagedError("the checksum differs")
+            return int(version), body
         case _:
-            pass
-    raise DamagedError("torn")
+            raise DamagedError("no head")
 
 
 class CheckpointFile:
@@ -116,25 +134,35 @@ class CheckpointFile:
     def load(self) -> tuple[Snapshot | None, list[Path]]:
         """Return the newest valid snapshot, and the damaged files that were found.
 
+        A torn `checkpoint.new` that a crash explains is no damage. Changes nothing.
+
         Raises:
-            StateError: a newer version wrote one of the files, or the folder cannot be read.
+            StateError: a newer version wrote one of the files, or one may not be read.
         """
-        best: Snapshot | None = None
+        found: dict[str, Snapshot] = {}
         damaged = []
         for name in NAMES:
             path = self._folder / name
             try:
-                found = decode(path.read_bytes())
+                found[name] = decode(path.read_bytes())
             except FileNotFoundError:
                 continue
             except DamagedError:
                 damaged.append(path)
-                continue
+            except StateError as error:
+                raise StateError(f"{path}: {error}", hint=error.hint) from error
             except OSError as error:
-                raise StateError(f"{path}: {error.strerror}") from error
-            if best is None or found.sequence > best.sequence:
-                best = found
-        return best, damaged
+                if error.errno != errno.EIO:
+                    raise StateError(f"{path}: {error.strerror}", hint=_OWNER) from error
+                damaged.append(path)
+        if damaged and damaged[0].name == NAMES[0] and self._is_unfinished(found, damaged):
+            damaged.pop(0)
+        return max(found.values(), key=lambda one: one.sequence, default=None), damaged
+
+    @staticmethod
+    def _is_unfinished(found: dict[str, Snapshot], damaged: list[Path]) -> bool:
+        """Whether a crash in the first step of a save left this: the old one stands, or none."""
+        return NAMES[1] in found or not (found or damaged[1:])
 
     def keep_damaged(self, paths: list[Path], stamp: str) -> None:
         """Set damaged files aside under a name that tells when. Raises OSError."""

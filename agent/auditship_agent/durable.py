@@ -2,6 +2,9 @@
 
 Everything goes through one `Disk`, so that a test can fail, tear or stop any single step, and so
 that each caller's commit points are visible in one vocabulary: write, fsync, replace, append.
+
+After a failed fsync the system may have dropped the bytes and call them clean, so that a second
+fsync succeeds without having written anything: callers write the bytes again before they repeat it.
 """
 
 import os
@@ -9,10 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 _PRIVATE = 0o600
+_FOLDER = 0o700
 
 
 class Disk(Protocol):
     """The steps of which durable state is made. Each may raise OSError; none hides one."""
+
+    def make_folder(self, path: Path) -> None:
+        """Create a private folder if it is missing, with a durable name."""
 
     def write_synced(self, path: Path, data: bytes) -> None:
         """Create or overwrite `path` with `data` and fsync it. Not atomic: write a new name."""
@@ -30,7 +37,7 @@ class Disk(Protocol):
         """
 
     def sync_file(self, path: Path) -> None:
-        """Make the content of `path` durable."""
+        """Make the content of `path` durable; after an error write it again, then repeat."""
 
     def truncate(self, path: Path, size: int) -> None:
         """Cut `path` to `size` bytes and fsync it."""
@@ -41,6 +48,12 @@ class Disk(Protocol):
 
 class RealDisk:
     """The operating system's own disk. Files are readable by their owner only."""
+
+    def make_folder(self, path: Path) -> None:
+        """Create a folder and fsync the one above."""
+        if not path.is_dir():
+            path.mkdir(mode=_FOLDER)
+            self.sync_folder(path.parent)
 
     def write_synced(self, path: Path, data: bytes) -> None:
         """Create or overwrite a file and fsync it."""

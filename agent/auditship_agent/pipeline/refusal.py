@@ -144,7 +144,7 @@ class Refusals:
         return True
 
     def reconfigure(self, config: DeadLetterConfig) -> None:
-        """Take new settings between two steps; a person has acted, so no source is held any more."""
+        """Take new settings between two steps; a person has acted, so every source is let go."""
         self._config = config
         self._letters.limit(config.max_bytes, config.min_free_bytes)
         self.poisoned.clear()

@@ -8,7 +8,7 @@ from auditship_agent import __version__
 from auditship_agent.batch import Batch
 from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig, SourceConfig
-from auditship_agent.deadletter import DeadLetterFile
+from auditship_agent.deadletter import FOLDER, DeadLetterFile
 from auditship_agent.deliver import Delivery
 from auditship_agent.deliver.flow import Flow
 from auditship_agent.deliver.hosts import Hosts
@@ -32,8 +32,6 @@ from auditship_indexer.errors import StateError
 from auditship_indexer.event.identity import DAY_MS
 from auditship_indexer.log import Log
 from auditship_indexer.opensearch.bulk import BulkChannel
-
-_DEADLETTERS = "dead-letter"
 
 
 class Agent:
@@ -113,7 +111,7 @@ def build(
     )
     if snapshot is not None:
         catalog.orphans += orphans_of(snapshot, clock.monotonic())
-    letters = _letters(config, folder, disk)
+    letters = _letters(config, folder, disk, log)
     senders = Senders(config.delivery.max_in_flight, clock=clock, wake=wake.set)
     hosts = Hosts(
         config.opensearch.hosts,
@@ -173,19 +171,26 @@ def build(
     )
 
 
-def _letters(config: AgentConfig, folder: Path, disk: Disk) -> DeadLetterFile:
+def _letters(config: AgentConfig, folder: Path, disk: Disk, log: Log) -> DeadLetterFile:
     letters = DeadLetterFile(
-        folder / _DEADLETTERS,
+        folder / FOLDER,
         disk,
         max_bytes=config.dead_letter.max_bytes,
         min_free_bytes=config.dead_letter.min_free_bytes,
     )
     try:
-        letters.recover()
+        damage = letters.recover()
     except OSError as error:
         raise StateError(
-            f"{folder / _DEADLETTERS}: {error.strerror}", hint="give it to the agent's user"
+            f"{folder / FOLDER}: {error.strerror}", hint="give it to the agent's user"
         ) from error
+    for found in damage:
+        log.error(
+            "deadletter.damaged",
+            path=str(found.path),
+            records=found.records,
+            kept=str(found.kept),
+        )
     return letters
 
 

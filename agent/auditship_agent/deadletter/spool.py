@@ -1,0 +1,274 @@
+"""The files of dead letters: one writer, any number of readers."""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from auditship_agent.deadletter.record import (
+    Damage,
+    DeadLetter,
+    FullError,
+    Key,
+    Resolution,
+    decode,
+    sealed,
+)
+from auditship_agent.deadletter.resolved import Resolutions
+from auditship_agent.durable import Disk
+
+FOLDER: Final = "dead-letter"
+FILE_BYTES: Final = 16 * 1024 * 1024
+KEEP_CLOSED_MS: Final = 7 * 86_400_000
+_DAMAGED: Final = "damaged"
+
+
+def _short(key: Key) -> int:
+    """Return 64 bits of a key: a million of them must fit into memory."""
+    return int.from_bytes(sha256("\0".join(map(str, key)).encode()).digest()[:8])
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("[0-9]*.jsonl") if p.stem.isdigit())
+
+
+def records(folder: Path, *, only_open: bool = True) -> Iterator[DeadLetter]:
+    """Yield the records in order of their numbers, beside a running agent or without one.
+
+    Damaged records, and one that is being written just now, are left out. Raises OSError.
+    """
+    closed = {one.seq for one in Resolutions(folder).new()} if only_open else set()
+    for path in _paths(folder):
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # its records were all closed long ago
+            continue
+        with file:
+            for line in file:
+                record = decode(line.removesuffix(b"\n"))
+                if record is not None and record.seq not in closed:
+                    yield record
+
+
+class _Spool(Struct):
+    """One file of records: its size and the numbers inside."""
+
+    path: Path
+    bytes: int = 0
+    seqs: set[int] = msgspec.field(default_factory=set)
+
+
+class DeadLetterFile:
+    """The dead letters of one state folder, as their one writer sees them."""
+
+    def __init__(
+        self, folder: Path, disk: Disk, *, max_bytes: int, min_free_bytes: int = 0
+    ) -> None:
+        self.folder = folder
+        self.open: set[int] = set()  # numbers of open records
+        self.damaged = 0  # records set aside, now or earlier
+        self._disk = disk
+        self._resolutions = Resolutions(folder)
+        self._keys: set[int] = set()
+        self._last_seq = 0
+        self._spools: list[_Spool] = []
+        self._unsynced: list[bytes] = []  # records behind `_synced` of the last file
+        self._synced = 0
+        self._names_unsynced = False
+        self._torn = False  # the last file may end in a part of a record
+        self._doubtful = False  # an fsync failed: what it covered must be written again
+        self.limit(max_bytes, min_free_bytes)
+
+    def limit(self, max_bytes: int, min_free_bytes: int) -> None:
+        """Set how much the records may take, and how much disk they must leave, bytes."""
+        self.max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes of the record files."""
+        return sum(spool.bytes for spool in self._spools)
+
+    # -- start -----------------------------------------------------------------------------
+
+    def recover(self) -> list[Damage]:
+        """Take up what is there: cut a torn tail, set damaged records aside, learn the open ones.
+
+        Raises:
+            OSError: the folder cannot be read or mended.
+        """
+        self._disk.make_folder(self.folder)
+        damage = [found for path in _paths(self.folder) if (found := self._recover_file(path))]
+        self.damaged = sum(
+            path.read_bytes().count(b"\n") for path in self.folder.glob(f"*.{_DAMAGED}-*")
+        )
+        if self._spools:
+            # A killed agent may have left records that are not durable: they are known from here
+            # on, and their lines would count without another fsync.
+            self._disk.sync_file(self._spools[-1].path)
+            self._disk.sync_folder(self.folder)
+            self._synced = self._spools[-1].bytes
+        self.refresh()
+        return damage
+
+    def _recover_file(self, path: Path) -> Damage | None:
+        spool = _Spool(path)
+        bad = []
+        with path.open("rb") as file:
+            for line in file:
+                record = decode(line.removesuffix(b"\n")) if line.endswith(b"\n") else None
+                if record is not None:
+                    self._learn(record, spool)
+                elif line.endswith(b"\n"):
+                    bad.append(line)
+                else:
+                    self._disk.truncate(path, spool.bytes + sum(map(len, bad)))
+                    break
+                spool.bytes += len(line) if record is not None else 0
+        self._spools.append(spool)
+        return self._set_aside(spool, bad) if bad else None
+
+    def _learn(self, record: DeadLetter, spool: _Spool) -> None:
+        self._last_seq = max(self._last_seq, record.seq)
+        self._keys.add(_short(record.key))
+        spool.seqs.add(record.seq)
+        self.open.add(record.seq)
+
+    def _set_aside(self, spool: _Spool, bad: list[bytes]) -> Damage:
+        """Move damaged lines into a file of their own; repeating it after a crash is harmless."""
+        data = b"".join(bad)
+        kept = spool.path.with_suffix(f".{_DAMAGED}-{sha256(data).hexdigest()[:8]}")
+        new = spool.path.with_suffix(".new")
+        with spool.path.open("rb") as file:
+            good = b"".join(line for line in file if line not in bad)
+        self._disk.write_synced(kept, data)
+        self._disk.sync_folder(self.folder)
+        self._disk.write_synced(new, good)
+        self._disk.replace(new, spool.path)
+        self._disk.sync_folder(self.folder)
+        return Damage(spool.path, kept, len(bad))
+
+    # -- recording -------------------------------------------------------------------------
+
+    def next_seq(self) -> int:
+        """Return the number of the next record."""
+        return self._last_seq + 1
+
+    def add(self, record: DeadLetter) -> bool:
+        """Append a record; durable only after `sync`. Return False when it was there already.
+
+        Raises:
+            FullError: no room; nothing was written.
+            OSError: nothing that counts was written; the tail is cut before the next append.
+        """
+        key = _short(record.key)
+        if key in self._keys:
+            return False
+        data = sealed(record)
+        if not self._has_room(len(data)):
+            raise FullError
+        spool = self._spool_for(len(data))
+        self._append(spool, data)
+        self._unsynced.append(data)
+        spool.seqs.add(record.seq)
+        self._last_seq = record.seq
+        self._keys.add(key)
+        self.open.add(record.seq)
+        return True
+
+    def _has_room(self, need: int) -> bool:
+        if self.bytes_used + need > self.max_bytes:
+            return False
+        if not self._min_free_bytes:
+            return True
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize - need >= self._min_free_bytes
+
+    def _spool_for(self, size: int) -> _Spool:
+        last = self._spools[-1] if self._spools else None
+        if last is not None and (not last.bytes or last.bytes + size <= FILE_BYTES):
+            return last
+        self.sync()
+        self._spools.append(
+            _Spool(self.folder / f"{int(last.path.stem) + 1 if last else 1:06}.jsonl")
+        )
+        self._synced = 0
+        self._names_unsynced = True
+        return self._spools[-1]
+
+    def _append(self, spool: _Spool, data: bytes) -> None:
+        """Append whole records behind whole records; raises OSError."""
+        if self._torn and spool.path.exists():
+            self._disk.truncate(spool.path, spool.bytes)
+        self._torn = True
+        self._disk.append(spool.path, data)
+        self._torn = False
+        spool.bytes += len(data)
+
+    def sync(self) -> None:
+        """Make all added records durable; only then may their lines be acknowledged.
+
+        Raises:
+            OSError: they are not durable; call again.
+        """
+        if self._unsynced:
+            spool = self._spools[-1]
+            if self._doubtful:
+                self._disk.truncate(spool.path, self._synced)
+                spool.bytes = self._synced
+                self._append(spool, b"".join(self._unsynced))
+            self._doubtful = True
+            self._disk.sync_file(spool.path)
+            self._doubtful = False
+            self._unsynced.clear()
+            self._synced = spool.bytes
+        if self._names_unsynced:
+            self._disk.sync_folder(self.folder)
+            self._names_unsynced = False
+
+    # -- closing ---------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Learn which records were closed meanwhile, by this process or another. Raises OSError."""
+        for resolution in self._resolutions.new():
+            self._last_seq = max(self._last_seq, resolution.seq)
+            self.open.discard(resolution.seq)
+
+    def resolve(self, resolutions: Iterable[Resolution]) -> None:
+        """Close records, durably. Raises OSError; a repeat is harmless."""
+        self._resolutions.add(resolutions, self._disk)
+        self.refresh()
+
+    def find(self, generation: str, offset: int) -> list[DeadLetter]:
+        """Return the open records of a line that starts at a place; reads all of them."""
+        found = records(self.folder)
+        return [one for one in found if (one.generation, one.offset) == (generation, offset)]
+
+    def forget_closed(self, now_ms: int) -> None:
+        """Delete files whose records are all closed since 7 days. Raises OSError."""
+        self.sync()
+        self.refresh()
+        every = {one.seq: one for one in Resolutions(self.folder).new()}
+        old = now_ms - KEEP_CLOSED_MS
+        gone = [
+            spool
+            for spool in self._spools[:-1]
+            if all(seq in every and _ms(every[seq].time) < old for seq in spool.seqs)
+        ]
+        for spool in gone:
+            self._disk.remove(spool.path)
+            self._spools.remove(spool)
+        if gone:
+            # COMMIT POINT: the records are gone before what closed them is.
+            self._disk.sync_folder(self.folder)
+            seqs = {self._last_seq}.union(*(spool.seqs for spool in self._spools))
+            self._resolutions.keep((one for seq, one in every.items() if seq in seqs), self._disk)
+
+
+def _ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
