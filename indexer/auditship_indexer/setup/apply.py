@@ -1,6 +1,7 @@
 """Do what a plan says, in its order. Each step may be repeated; the next run sees what is left."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +20,7 @@ _PATHS: Final = {
     Kind.COMPONENT: "/_component_template/",
     Kind.TEMPLATE: "/_index_template/",
 }
+_AT_ONCE: Final = 4  # as many as the client keeps connections
 _NAMES_IN_A_PATH: Final = 30  # the cluster takes 4,096 bytes of request line
 # Somebody, or ISM's own sweep, was faster: the wish is fulfilled.
 _DONE_ALREADY: Final = ("already has a policy", "not in failed state")
@@ -49,15 +51,17 @@ def _make_indices(client: OpenSearch, changes: list[Change]) -> None:
     A template of somebody else with a higher priority would win over ours; append-only is final,
     so nothing is made then.
     """
-    checked: set[str] = set()
-    for change in changes:
-        if change.index is None:
-            continue
-        family = change.name.split("-")[0]
-        if family not in checked:
-            check_template(client, change.name)
-            checked.add(family)
-        make_index(client, change.name, change.index.day, wait=False)
+    families = {change.name.split("-")[0]: change.name for change in changes}
+    for name in families.values():
+        check_template(client, name)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # most of an index's time is waiting
+        made = [
+            pool.submit(make_index, client, change.name, change.index.day, wait=False)
+            for change in changes
+            if change.index is not None
+        ]
+        for one in made:
+            one.result()
     names = [change.name for change in changes]
     for start in range(0, len(names), _NAMES_IN_A_PATH):
         wait_active(client, ",".join(names[start : start + _NAMES_IN_A_PATH]))
