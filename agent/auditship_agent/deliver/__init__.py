@@ -5,6 +5,7 @@ contract: whatever cannot be read means "unknown", and the same ids are sent aga
 answers 409. A hold is an outage that needs a person; nothing is ever dropped for it.
 """
 
-from auditship_agent.deliver.delivery import Delivery, Refused, Settled
+from auditship_agent.deliver.bodies import Refused, Settled
+from auditship_agent.deliver.delivery import Delivery
 
 __all__ = ["Delivery", "Refused", "Settled"]

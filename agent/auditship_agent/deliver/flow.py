@@ -23,6 +23,7 @@ class Flow:
         self._clean = 0
         self._halved_at = float("-inf")
         self._failures = 0  # in a row, on all hosts
+        self._wished = float("-inf")  # what a server asked for outlasts another's good reply
         self.gate = float("-inf")  # nothing is sent before
         self.hold = ""  # why nothing is sent, until a person acts
 
@@ -35,6 +36,7 @@ class Flow:
         """A request was taken: grow after as many clean replies as the window is wide."""
         self._failures = 0
         self.hold = ""
+        self.gate = self._wished
         self._clean += was_full
         if self._clean >= self._window:
             self._clean = 0
@@ -51,6 +53,8 @@ class Flow:
         """Send nothing for a while that grows with each failure in a row."""
         self._failures += 1
         self.gate = now + self.retry_s(self._failures, wish_s)
+        if wish_s is not None:
+            self._wished = now + wish_s
 
     def retry_s(self, attempt: int, wish_s: float | None = None) -> float:
         """Return the wait before repeat number `attempt`, from 1."""
@@ -62,9 +66,7 @@ class Flow:
             random=self._random,
         )
 
-    def stop_for(self, why: str, now: float) -> bool:
-        """Hold everything until the next probe; return whether this is a new hold."""
-        new = not self.hold
+    def stop_for(self, why: str, now: float) -> None:
+        """Hold everything until the next probe."""
         self.hold = why
         self.gate = now + self._config.hold_probe_s
-        return new

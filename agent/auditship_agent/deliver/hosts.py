@@ -1,11 +1,15 @@
 """The hosts of the cluster: taken in turn, set aside when they fail, tried again.
 
 Main thread only. A failing host is ejected for 5 s, doubling to 60 s; when all are, the one that
-comes back first is tried, so that there is always somebody to ask.
+comes back first is tried, so that there is always somebody to ask. Of the hosts that are well the
+least busy is next: a slow one holds one request, not the whole window.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
+
+from msgspec import Struct
 
 from auditship_indexer.opensearch.bulk import BulkChannel
 
@@ -20,9 +24,18 @@ class Host:
     def __init__(self, address: str) -> None:
         self.address = address
         self.channel: BulkChannel | None = None
-        self.ejected_until = 0.0
+        self.users: Counter[BulkChannel] = Counter()  # jobs under way, also on a dropped channel
+        self.ejected_at = float("-inf")
+        self.ejected_until = float("-inf")
         self.failures = 0
         self.bad_replies = 0
+
+
+class Use(Struct, frozen=True):
+    """One job's use of a host, from `Hosts.choose` to `Hosts.done`."""
+
+    host: Host
+    channel: BulkChannel
 
 
 class Hosts:
@@ -33,59 +46,71 @@ class Hosts:
     ) -> None:
         self._hosts = [Host(address) for address in addresses]
         self._open_channel = open_channel
-        self._turn = 0
 
-    def choose(self, now: float) -> Host:
-        """Return the next host that is well, else the one whose ejection ends first.
+    def choose(self, now: float) -> Use:
+        """Return the least busy host that is well, else the one whose ejection ends first.
 
         Raises:
             ConfigError: its channel cannot be opened.
         """
-        for _ in self._hosts:
-            host = self._hosts[self._turn % len(self._hosts)]
-            self._turn += 1
-            if host.ejected_until <= now:
-                return self._opened(host)
-        return self._opened(min(self._hosts, key=lambda one: one.ejected_until))
-
-    def _opened(self, host: Host) -> Host:
+        well = [host for host in self._hosts if host.ejected_until <= now]
+        if well:
+            host = min(well, key=lambda one: one.users.total())
+        else:
+            host = min(self._hosts, key=lambda one: one.ejected_until)
         if host.channel is None:
             host.channel = self._open_channel(host.address)
-        return host
+        self._hosts.remove(host)
+        self._hosts.append(host)  # the next turn is somebody else's
+        host.users[host.channel] += 1
+        return Use(host, host.channel)
+
+    def done(self, use: Use) -> None:
+        """A job is over; the last one on a dropped channel closes it."""
+        users = use.host.users
+        users[use.channel] -= 1
+        if not users[use.channel]:
+            del users[use.channel]
+            if use.channel is not use.host.channel:
+                use.channel.close()
 
     def any_well(self, now: float) -> bool:
         """Whether some host is not ejected."""
         return any(host.ejected_until <= now for host in self._hosts)
 
-    def well(self, host: Host) -> bool:
-        """Note a good reply; return whether the host had been ejected."""
-        back = host.failures > 0
+    def well(self, host: Host) -> None:
+        """Note a good reply: whatever was wrong with the host is over."""
         host.failures = host.bad_replies = 0
-        host.ejected_until = 0.0
-        return back
+        host.ejected_until = float("-inf")
 
-    def failed(self, host: Host, now: float) -> None:
-        """Eject a host."""
+    def failed(self, host: Host, now: float, *, sent_at: float) -> None:
+        """Eject a host; requests that were under way at once fail as one."""
+        if sent_at < host.ejected_at:
+            return
         pause = min(LONGEST_EJECTION_S, FIRST_EJECTION_S * 2.0 ** min(host.failures, 10))
         host.failures += 1
         host.bad_replies = 0
+        host.ejected_at = now
         host.ejected_until = now + pause
 
-    def answered_badly(self, host: Host, now: float) -> bool:
+    def answered_badly(self, host: Host, now: float, *, sent_at: float) -> bool:
         """Count an unreadable reply; eject after three in a row and return whether that was it."""
         host.bad_replies += 1
         if host.bad_replies < BAD_REPLIES:
             return False
-        self.failed(host, now)
+        self.failed(host, now, sent_at=sent_at)
         return True
 
     def renew(self) -> None:
-        """Drop all channels, so that credentials and certificates are read again."""
-        for host in self._hosts:
-            if host.channel is not None:
-                host.channel.close()
-                host.channel = None
+        """Drop all channels, so that credentials and certificates are read again.
 
-    def count(self) -> int:
-        """Return the number of hosts."""
-        return len(self._hosts)
+        Jobs under way keep theirs to their end.
+        """
+        for host in self._hosts:
+            channel, host.channel = host.channel, None
+            if channel is not None and not host.users[channel]:
+                channel.close()
+
+    def close(self) -> None:
+        """Close the channels; those in use when their last job ends, or with the process."""
+        self.renew()

@@ -8,19 +8,19 @@ from typing import Final
 from msgspec import Struct
 
 from auditship_agent.body import Body
-from auditship_agent.deliver.hosts import Host
+from auditship_agent.deliver.hosts import Use
 from auditship_indexer.clock import Clock
-from auditship_indexer.errors import AuditshipError
+from auditship_indexer.errors import AuditshipError, HoldError
 from auditship_indexer.event.identity import parse_index_name
 from auditship_indexer.opensearch import ensure_day
-from auditship_indexer.opensearch.bulk import BulkChannel, HttpReply, UnreachableError
+from auditship_indexer.opensearch.bulk import HttpReply, UnreachableError
 
 
 class Reply(Struct, frozen=True):
-    """What came back for request `number`, after `seconds`."""
+    """What came back for request `number`, which was under way for `seconds`."""
 
     number: int
-    host: Host
+    use: Use
     answer: HttpReply | UnreachableError
     seconds: float
 
@@ -29,6 +29,7 @@ class DayMade(Struct, frozen=True):
     """The outcome of making an index: `error` None when it exists now."""
 
     index: str
+    use: Use
     error: AuditshipError | None
 
 
@@ -40,13 +41,12 @@ class Broken(Struct, frozen=True):
 
 class _Send(Struct, frozen=True):
     number: int
-    host: Host
-    channel: BulkChannel
+    use: Use
     body: Body
 
 
 class _MakeDay(Struct, frozen=True):
-    channel: BulkChannel
+    use: Use
     index: str
 
 
@@ -69,17 +69,15 @@ class Senders:
         for thread in self._threads:
             thread.start()
 
-    def send(self, host: Host, body: Body) -> int:
+    def send(self, use: Use, body: Body) -> int:
         """Hand a body to a free thread and return the number of the request."""
-        assert host.channel is not None  # noqa: S101 - `Hosts.choose` opened it
         self._number += 1
-        self._jobs.put(_Send(self._number, host, host.channel, body))
+        self._jobs.put(_Send(self._number, use, body))
         return self._number
 
-    def make_day(self, host: Host, index: str) -> None:
+    def make_day(self, use: Use, index: str) -> None:
         """Have an index made; the outcome comes as `DayMade`."""
-        assert host.channel is not None  # noqa: S101 - `Hosts.choose` opened it
-        self._jobs.put(_MakeDay(host.channel, index))
+        self._jobs.put(_MakeDay(use, index))
 
     def replies(self) -> Iterator[Reply | DayMade]:
         """Yield what came back since the last call. Never waits; raises a sender's bug."""
@@ -93,42 +91,44 @@ class Senders:
             yield told
 
     def close(self) -> None:
-        """Let the threads end after the jobs that were handed over."""
+        """Take no more jobs; each thread ends after those handed over. Never waits."""
         for _ in self._threads:
             self._jobs.put(_STOP)
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the threads, together at most `timeout_s`."""
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the threads, together at most `timeout_s`; return whether all have ended."""
         until = self._clock.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, until - self._clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not _STOP:
+            told: Reply | DayMade | Broken
             try:
-                told = self._send(job) if isinstance(job, _Send) else _make_day(job)
+                told = self._carry(job) if isinstance(job, _Send) else _make_day(job)
             except Exception as error:  # noqa: BLE001 - a thread must not end in silence
-                self._replies.put(Broken(error))
-            else:
-                self._replies.put(told)
+                told = Broken(error)
+            self._replies.put(told)
             self._wake()
 
-    def _send(self, job: _Send) -> Reply:
+    def _carry(self, job: _Send) -> Reply:
         began = self._clock.monotonic()
         answer: HttpReply | UnreachableError
         try:
-            answer = job.channel.post(job.body.index, job.body.data, gzipped=job.body.gzipped)
+            answer = job.use.channel.post(job.body.index, job.body.data, gzipped=job.body.gzipped)
         except UnreachableError as error:
             answer = error
-        return Reply(job.number, job.host, answer, self._clock.monotonic() - began)
+        return Reply(job.number, job.use, answer, self._clock.monotonic() - began)
 
 
 def _make_day(job: _MakeDay) -> DayMade:
     """Make a missing day with its creation date, where this identity may."""
     parsed = parse_index_name(job.index)
-    assert parsed is not None  # noqa: S101 - we named the index ourselves
+    if parsed is None:
+        return DayMade(job.index, job.use, HoldError(f"{job.index} is not the index of a day"))
     try:
-        ensure_day(job.channel.client, *parsed)
+        ensure_day(job.use.channel.client, *parsed)
     except AuditshipError as error:
-        return DayMade(job.index, error)
-    return DayMade(job.index, None)
+        return DayMade(job.index, job.use, error)
+    return DayMade(job.index, job.use, None)

@@ -20,10 +20,11 @@ from auditship_agent.pipeline.own import Outbox, Source
 from auditship_agent.pipeline.refusal import Refusals
 from auditship_agent.pipeline.tally import Tally
 from auditship_agent.pipeline.transform import Stream, Transform, in_window
-from auditship_agent.source.catalog import Catalog, Gap
-from auditship_agent.source.content import CorruptArchiveError
+from auditship_agent.source.archive import CorruptArchiveError
+from auditship_agent.source.catalog import Catalog
 from auditship_agent.source.logfile import LogFile
 from auditship_agent.source.progress import Progress
+from auditship_agent.source.shelf import Gap
 from auditship_agent.source.tailer import ReplacedError, Tailer
 from auditship_indexer.clock import Clock
 from auditship_indexer.log import Log
@@ -66,6 +67,8 @@ class Pipeline:
         self._metrics = metrics
         self._streams: dict[int, tuple[bytes, str, Stream]] = {}
         self._inside: dict[int, tuple[Progress, Tailer]] = {}  # whose lines the open body holds
+        # NUL runs are told once the line behind them is done: then nobody reads them again.
+        self._runs: list[tuple[Progress, int, Gap]] = []
         self._unsettled: list[Settled] = []  # wait for the disk to take their dead letters
         self._moved = False  # something was acknowledged since the last checkpoint
         self._saved_at = clock.monotonic()
@@ -80,6 +83,7 @@ class Pipeline:
     def step(self) -> bool:
         """Read, send and settle what is due now; return whether lines were read."""
         self._record_gaps()
+        self._bury_unfinished()
         self._send_own()
         read = self._read_round() if self.reading else False
         if self._batch.is_due(self._clock.monotonic()) or not self.reading:
@@ -110,7 +114,7 @@ class Pipeline:
             self.delivery.pending
             or self._unsettled
             or self._moved
-            or self.outbox.is_dirty
+            or not self.outbox.is_empty
             or self._batch.opened_at is not None
         )
 
@@ -118,13 +122,17 @@ class Pipeline:
 
     def _read_round(self) -> bool:
         read = False
-        for file in self.catalog.readable():
-            if not self.delivery.has_room or self._clock.monotonic() < self._blocked_until:
-                break
+        self.catalog.start_round()
+        while not self._is_blocked() and (file := self.catalog.next_in_round()) is not None:
             if self._may_read(file) and self.catalog.ensure_open(file):
                 read = self._turn(file) or read
                 self._settle()
         return read
+
+    def _is_blocked(self) -> bool:
+        """Whether bodies, or replies whose dead letters the disk does not take, fill the memory."""
+        is_full = not self.delivery.has_room or bool(self._unsettled)
+        return is_full or self._clock.monotonic() < self._blocked_until
 
     def _may_read(self, file: LogFile) -> bool:
         if file.source.name in self.refusals.poisoned or file.tailer is None:
@@ -146,10 +154,10 @@ class Pipeline:
         except ReplacedError as error:
             self.catalog.replaced(file, shrunk=error.shrunk)
         except (OSError, CorruptArchiveError) as error:
-            self.catalog.unreadable(file, error)
+            self.catalog.failed(file, error)
         if tailer.offset == before:
             return False
-        file.grown_at = self._clock.monotonic()
+        self.catalog.grew(file)
         self._metrics.bytes_read.labels(file.source.name).inc(tailer.offset - before)
         return True
 
@@ -168,6 +176,10 @@ class Pipeline:
         """Give one line its place; False ends the turn (before or behind the line)."""
         produced = self._judged(stream.produce(line))
         name = file.source.name
+        if not self.refusals.supersede(stream.generation, line):
+            self._blocked_until = self._clock.monotonic() + _RETRY_DISK_S
+            tailer.stop_at(line.begin)
+            return False
         if produced.outcome == "dead_letter":
             if not self.refusals.take_line(file, line, produced.reason, produced.detail):
                 self._blocked_until = self._clock.monotonic() + _RETRY_DISK_S
@@ -176,7 +188,8 @@ class Pipeline:
         else:
             self.refusals.fine(name)
         if line.nul_run:
-            self._gap(Gap(name, file.path, file.first or b"", line.begin, line.offset, "nul_run"))
+            gap = Gap(name, file.path, file.first or b"", line.begin, line.offset, "nul_run")
+            self._runs.append((file.progress, line.end, gap))
         self.tally.produced(name, produced)
         now = self._clock.monotonic()
         self._batch.add(file.progress, line.begin, line.end, produced.documents, now)
@@ -225,17 +238,12 @@ class Pipeline:
                 return
 
     def _acknowledge(self, settled: Settled) -> bool:
-        done = set()
-        for refused in settled.refused:
-            if not self._bury(refused):
-                return False
-            done.add(refused.item)
-            self.tally.refused(refused.item.owner.source, refused.type)
+        if not all(self._bury(refused) for refused in settled.refused):
+            return False
         if not self.refusals.sync():
             return False
         # COMMIT POINT: dead letters of these lines are durable; a crash above reads them again.
-        items = settled.body.items
-        complete(settled.body, [at for at in settled.still_open if items[at] not in done])
+        complete(settled.body, settled.still_open)
         self._moved = True
         self.tally.settled(settled)
         return True
@@ -249,15 +257,27 @@ class Pipeline:
             try:
                 line = file.tailer.reread(item.begin, item.end)
             except (OSError, CorruptArchiveError) as error:
-                self.catalog.unreadable(file, error)
+                self.catalog.failed(file, error)
         return self.refusals.take_document(file, line, refused)
 
     # -- own events -----------------------------------------------------------------------
 
     def _record_gaps(self) -> None:
-        gaps, self.catalog.gaps = self.catalog.gaps, []
-        for gap in gaps:
+        for gap in self.catalog.take_gaps():
             self._gap(gap)
+        due = [one for one in self._runs if one[0].saved.offset >= one[1]]
+        self._runs = [one for one in self._runs if one[0].saved.offset < one[1]]
+        for _, _, gap in due:
+            self._gap(gap)
+
+    def _bury_unfinished(self) -> None:
+        """Last lines without LF, of files that will not grow any more, become dead letters."""
+        for file, line in self.catalog.take_unfinished():
+            if self.refusals.take_unfinished(file, line):
+                file.told_size = file.size
+                self.tally.produced(
+                    file.source.name, Produced("dead_letter", reason="unterminated")
+                )
 
     def _gap(self, gap: Gap) -> None:
         """Bytes are provably lost: say so in the index, the log and the metric."""
@@ -295,6 +315,7 @@ class Pipeline:
     def save(self) -> bool:
         """Write the checkpoint; False (and red health) when the disk does not take it."""
         self._saved_at = self._clock.monotonic()
+        self._record_gaps()
         owners = [(file.progress, file.progress.saved) for file in self.catalog.files.values()]
         try:
             self._checkpoint.save(self._recorder.snapshot(self.catalog, self.outbox))

@@ -60,12 +60,11 @@ class Tally:
         elif produced.outcome == "dead_letter":
             self._dead(source, produced.reason)
 
-    def refused(self, source: str, reason: str) -> None:
-        """The cluster refused a line's document for good."""
-        self._dead(source, reason)
-
     def settled(self, settled: Settled) -> None:
-        """A request was answered."""
+        """A request was answered, and the dead letters that it made are durable."""
+        for refused in settled.refused:
+            if refused.ends_line:
+                self._dead(refused.item.owner.source, refused.type)
         for source, lines in settled.stored.items():
             self.of(source).stored += lines
             self._metrics.lines.labels(source, "stored").inc(lines)

@@ -23,8 +23,7 @@ def status_of(agent: Agent) -> Status:
     sources = tuple(_source(agent, name) for name in agent.pipeline.catalog.sources)
     agent.pipeline.show()
     agent.metrics.checkpoint_age.set(agent.pipeline.checkpoint_age_s)
-    files = agent.pipeline.catalog.files.values()
-    agent.metrics.open_files.set(sum(file.content is not None for file in files))
+    agent.metrics.open_files.set(agent.pipeline.catalog.open_files)
     return Status(
         agent=agent.config.agent_id,
         server=agent.config.server.id,
@@ -53,6 +52,8 @@ def health_of(agent: Agent) -> list[str]:
     reasons = []
     if pipeline.delivery.flow.hold:
         reasons.append(f"held: {pipeline.delivery.flow.hold}")
+    if pipeline.delivery.alarm:
+        reasons.append(f"nothing is stored: {pipeline.delivery.alarm}")
     reasons += [f"index {index} held: {why}" for index, why in pipeline.delivery.held.items()]
     reasons += [f"source {name} held: dead letters only" for name in pipeline.refusals.poisoned]
     oldest = pipeline.oldest_unacknowledged_s()
@@ -72,7 +73,7 @@ def _source(agent: Agent, name: str) -> SourceStatus:
     oldest = agent.pipeline.oldest_unacknowledged_s(name)
     metrics = agent.metrics
     metrics.oldest.labels(name).set(oldest)
-    metrics.lag_bytes.labels(name).set(sum(max(0, _size(f) - f.progress.acked) for f in files))
+    metrics.lag_bytes.labels(name).set(sum(max(0, f.size - f.progress.acked) for f in files))
     for state in ("new", "live", "drained", "spare", "finished", "expired", "unreadable"):
         metrics.files.labels(name, state).set(sum(file.state == state for file in files))
     return _source_status(source.name, source.preset, count, oldest, agent, files)
@@ -101,14 +102,5 @@ def _file(agent: Agent, file: LogFile) -> FileStatus:
     name = generation(agent.config.server.id, file.first) if file.first else ""
     offset = file.tailer.offset if file.tailer else 0
     return FileStatus(
-        file.path, file.state, name, _size(file), offset, file.progress.acked, file.error
+        file.path, file.state, name, file.size, offset, file.progress.acked, file.error
     )
-
-
-def _size(file: LogFile) -> int:
-    """Return the largest size known: of the listing, or of the (uncompressed) reading."""
-    if file.tailer is None:
-        return file.size
-    if file.tailer.is_archive:
-        return file.tailer.size_seen
-    return max(file.size, file.tailer.size_seen)

@@ -5,8 +5,13 @@ reply before the library judges it, since the sender judges by the server's own 
 headers and body as they came, whole by length or last chunk, and at most `MAX_REPLY_BYTES`.
 """
 
+import contextlib
+import json
 import logging
+import ssl
 import threading
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -15,6 +20,8 @@ from opensearchpy.exceptions import (
     OpenSearchException,
     SSLError,
 )
+from urllib3 import Timeout
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 
 from auditship_indexer.opensearch.client import client_of_host
 from auditship_indexer.opensearch.connection import Connection
@@ -23,8 +30,12 @@ MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 _FILTER: Final = ",".join(
     ("errors", *(f"items.create.{key}" for key in ("_id", "status", "error.type", "error.reason")))
 )
+_CONNECT_S: Final = 10.0  # a host that is there accepts at once, however long it takes to answer
 _PIECE: Final = 65_536
-_OK: Final = 200
+_SPECIAL: Final = 300  # RFC 9110: from here on, a status is no success
+_NOTHING_SENT: Final = (NewConnectionError, ConnectTimeoutError)  # a name not found is one, too
+# TLS that ends in the middle: a server that goes down, or a balancer that has none behind it.
+_CUT_TLS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class HttpReply(Struct, frozen=True):
@@ -38,15 +49,17 @@ class HttpReply(Struct, frozen=True):
 class UnreachableError(Exception):
     """No whole reply came: whether anything was stored is unknown.
 
-    `kind`: `timeout`, `tls` (a person is needed), `oversize` (a reply over the limit) or
-    `connection` (refused, reset, name not found, cut).
+    `kind`: `refused` (no connection, so nothing was sent: refused, name not found, too slow to
+    accept), `connection` (reset, cut), `timeout` (no whole reply in time), `tls` (a person is
+    needed) or `oversize` (a reply over the limit).
     """
 
-    def __init__(
-        self, kind: Literal["timeout", "tls", "oversize", "connection"], message: str
-    ) -> None:
+    def __init__(self, kind: "UnreachableKind", message: str) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind: UnreachableKind = kind
+
+
+UnreachableKind = Literal["refused", "connection", "timeout", "tls", "oversize"]
 
 
 class OversizeError(Exception):
@@ -68,7 +81,7 @@ class BulkChannel:
         # The library logs failed requests with whole bodies; the sender tells what matters.
         logging.getLogger("opensearch").setLevel(logging.CRITICAL)
         wire: Any = self.client.transport.get_connection()
-        self._pool = wire.pool = _Pool(wire.pool)
+        self._pool = wire.pool = _Pool(wire.pool, timeout_s)
 
     def post(self, index: str, body: bytes, *, gzipped: bool) -> HttpReply:
         """Send one bulk body to `/<index>/_bulk` and return the reply, whatever its status.
@@ -79,23 +92,13 @@ class BulkChannel:
         headers = {"content-type": "application/x-ndjson"}
         if gzipped:
             headers["content-encoding"] = "gzip"
-        return self._exchange("POST", f"/{index}/_bulk?filter_path={_FILTER}", body, headers)
-
-    def _exchange(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> HttpReply:
-        self._pool.forget()
-        try:
-            self.client.transport.perform_request(method, path, body=body, headers=headers)
-        except OpenSearchException as error:
-            # Also raised for a reply that the library does not like: that one was kept.
-            if self._pool.last is None:
+        path = f"/{index}/_bulk?filter_path={_FILTER}"
+        with self._pool.keeping() as replies:
+            try:
+                self.client.transport.perform_request("POST", path, body=body, headers=headers)
+            except OpenSearchException as error:
                 raise _unreachable(error) from error
-        except ValueError as error:  # an error status whose body is no JSON the library knows
-            if self._pool.last is None:
-                raise UnreachableError("connection", str(error)) from error
-        reply = self._pool.last
-        if reply is None:
-            raise UnreachableError("connection", "no reply was read")
-        return reply
+            return replies[0]
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,57 +107,107 @@ class BulkChannel:
 
 def _unreachable(error: OpenSearchException) -> UnreachableError:
     cause: Any = error.args[2] if len(error.args) > 2 else error  # noqa: PLR2004 - the library's triple
-    message = str(cause)
+    return UnreachableError(_kind(error, cause), str(cause))
+
+
+def _kind(error: OpenSearchException, cause: Exception) -> UnreachableKind:
     if isinstance(error, ConnectionTimeout):
-        return UnreachableError("timeout", message)
+        return "timeout"
     if isinstance(error, SSLError):
-        return UnreachableError("tls", message)
+        return "connection" if any(isinstance(one, _CUT_TLS) for one in _chain(cause)) else "tls"
     if isinstance(cause, OversizeError):
-        return UnreachableError("oversize", message)
-    return UnreachableError("connection", message)
+        return "oversize"
+    return "refused" if isinstance(cause, _NOTHING_SENT) else "connection"
+
+
+def _chain(error: BaseException | None) -> Iterator[object]:
+    """Yield an error with what it wraps and what it came from."""
+    while error is not None:
+        yield error
+        yield from error.args
+        error = error.__cause__ or error.__context__
 
 
 class _Pool:
-    """The library's connection pool, with bounded replies that are kept for the sender."""
+    """The library's connection pool, with bounded replies, of which bulk ones are kept aside."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, timeout_s: float) -> None:
         self._pool = pool
-        self._replies = threading.local()
+        self._timeout_s = timeout_s
+        self._timeout = Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s)
+        self._thread = threading.local()
 
-    @property
-    def last(self) -> HttpReply | None:
-        """The reply to this thread's request, once it was read whole."""
-        reply: HttpReply | None = getattr(self._replies, "last", None)
-        return reply
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[list[HttpReply]]:
+        """Collect this thread's replies for the sender; the library sees an empty success.
 
-    def forget(self) -> None:
-        self._replies.last = None
+        So it neither parses them a second time nor judges them by its own lights.
+        """
+        kept: list[HttpReply] = []
+        self._thread.kept = kept
+        try:
+            yield kept
+        finally:
+            self._thread.kept = None
 
     def urlopen(self, method: str, url: str, body: bytes, **options: Any) -> Any:
+        options["timeout"] = options.get("timeout", self._timeout)
         response = self._pool.urlopen(
             method, url, body, preload_content=False, redirect=False, **options
         )
+        data = self._read(response, url)
+        kept = getattr(self._thread, "kept", None)
+        if kept is not None:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            kept.append(HttpReply(response.status, headers, data))
+            return _Read(200, {}, b"")
+        return _for_library(response.status, response.headers, data)
+
+    def _read(self, response: Any, url: str) -> bytes:
+        """Read a reply whole, as long as it is neither endless nor without end."""
+        until = time.monotonic() + self._timeout_s
         data = bytearray()
-        while piece := response.read(_PIECE):
+        while piece := response.read1(_PIECE):
             data += piece
             if len(data) > MAX_REPLY_BYTES:
                 response.close()
                 raise OversizeError(f"a reply of more than {MAX_REPLY_BYTES} bytes")
+            if time.monotonic() > until:
+                response.close()
+                raise ReadTimeoutError(self._pool, url, "the reply takes too long")
         response.release_conn()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        self._replies.last = HttpReply(response.status, headers, bytes(data))
-        # The sender parses a true bulk reply itself: the library need not do it, too.
-        ours = response.status == _OK and "/_bulk" in url
-        return _Read(response.status, response.headers, b"" if ours else bytes(data))
+        return bytes(data)
 
     def close(self) -> None:
         self._pool.close()
 
 
+class _Headers(dict[str, str]):
+    """Headers in the shape that the library looks at."""
+
+    def get_all(self, name: str, default: object = None) -> object:
+        return [self[name]] if name in self else default
+
+
 class _Read:
     """A response that was read already, in the shape that the library looks at."""
 
-    def __init__(self, status: int, headers: Any, data: bytes) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
         self.status = status
-        self.headers = headers
+        self.headers = _Headers(headers)
         self.data = data
+
+
+def _for_library(status: int, headers: Mapping[str, str], data: bytes) -> _Read:
+    """Return a reply to another request, of which the library stumbles over nothing.
+
+    It expects an object wherever JSON is promised, and prints `Warning` headers on stderr.
+    """
+    told = {"content-type": headers.get("content-type", "")}
+    try:
+        is_object = isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if status < _SPECIAL and not is_object:
+        raise OSError(f"status {status} with a body that is not the answer of OpenSearch")
+    return _Read(status, told if is_object else {}, data)
