@@ -135,7 +135,7 @@ def check_template(client: OpenSearch, name: str) -> None:
         HoldError: the index would not be append-only: `auditship setup` never ran here.
     """
     try:
-        with asking(client, f"asking what template {name} would get"):
+        with asking(client, "asking for the index template"):
             reply: Any = client.indices.simulate_index_template(name=name)
     except HoldError as error:
         if isinstance(error.__cause__, AuthorizationException):

@@ -1,0 +1,183 @@
+"""`auditship-agent check`: what is told before anything is shipped."""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from auditship_agent.check import Finding, check
+from auditship_agent.check.rotation import parse, rotation
+from auditship_agent.config import AgentConfig, load_agent
+from auditship_agent.positions import FileStatus, SourceStatus, Status
+from support.bulk import BulkServer
+from support.commands import write_agent
+
+GOOD = (
+    b'{"v":1,"time":"2026-04-14T10:32:15.000Z","action":"auth.login","result":"success",'
+    b'"user":{"email":"john@dosya.dev"},"ip":"203.0.113.10"}\n'
+)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    file = tmp_path / "audit.log"
+    file.write_bytes(GOOD)
+    return file
+
+
+def findings(config: Path, *, local: bool = True) -> dict[str, Finding]:
+    settings = load_agent(config)
+    return {finding.what: finding for finding in check(settings, config, local=local)}
+
+
+def test_everything_in_order(tmp_path: Path, log: Path, bulk_server: BulkServer) -> None:
+    """A sound configuration passes each check, and nothing was stored by asking."""
+    bulk_server.cluster.templated = True
+    config = write_agent(tmp_path, bulk_server.address, server="fs-1", region="eu", files=log)
+
+    found = findings(config, local=False)
+
+    assert all(finding.ok for finding in found.values()), found
+    assert "1 of the first lines parse" in found["source storage"].told
+    assert not any(bulk_server.documents.values())
+
+
+def test_a_wrong_preset_is_told_before_the_first_line_is_lost(tmp_path: Path, log: Path) -> None:
+    """Lines that do not fit the preset fail the check, with the way to look at them."""
+    log.write_bytes(b"not json\n")
+    config = write_agent(tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log)
+
+    finding = findings(config)["source storage"]
+
+    assert not finding.ok
+    assert "bad_json" in finding.told
+    assert "explain --preset native" in finding.hint
+
+
+def test_an_unreachable_cluster_is_one_failed_check(tmp_path: Path, log: Path) -> None:
+    """No cluster: the check says which address and why; the local checks are told all the same."""
+    config = write_agent(tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log)
+
+    found = findings(config, local=False)
+
+    assert not found["cluster"].ok
+    assert "http://127.0.0.1:1" in found["cluster"].told
+    assert "connection refused" in found["cluster"].told
+    assert found["source storage"].ok
+
+
+def test_a_cluster_without_template_is_refused(
+    tmp_path: Path, log: Path, bulk_server: BulkServer
+) -> None:
+    """A cluster that `auditship setup` never saw would store events unprotected: it is told."""
+    bulk_server.cluster.templated = False
+    config = write_agent(tmp_path, bulk_server.address, server="fs-1", region="eu", files=log)
+
+    finding = findings(config, local=False)["cluster"]
+
+    assert not finding.ok
+    assert "auditship setup" in finding.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_an_unreadable_file_names_user_and_remedy(tmp_path: Path, log: Path) -> None:
+    """A log that the agent's user may not read is told with the group that could help."""
+    log.chmod(0o000)
+    config = write_agent(tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log)
+
+    finding = findings(config)["source storage"]
+
+    assert not finding.ok
+    assert "Permission denied" in finding.told
+    assert "group" in finding.hint
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    """A pattern whose folder does not exist fails, with the folder's name."""
+    missing = tmp_path / "nowhere" / "audit.log"
+    config = write_agent(tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=missing)
+
+    finding = findings(config)["source storage"]
+
+    assert not finding.ok
+    assert str(missing.parent) in finding.told
+
+
+def test_a_file_that_another_agent_reads_is_refused(tmp_path: Path, log: Path) -> None:
+    """Two agents with different server ids on one file would tell each line twice."""
+    other = tmp_path / "auditship-agent-b"
+    other.mkdir()
+    file = FileStatus(str(log), "live", "", 1, 1, 1)
+    source = SourceStatus("s", "native", 0, 0, 0, 0, 0, 0, 0.0, "", (file,))
+    (other / "status.json").write_bytes(msgspec.json.encode(_status("fs-other", source)))
+    config = write_agent(
+        tmp_path,
+        "http://127.0.0.1:1",
+        server="fs-1",
+        region="eu",
+        files=log,
+        state={"dir": str(tmp_path / "auditship-agent-a")},
+    )
+
+    finding = findings(config)["same file"]
+
+    assert not finding.ok
+    assert "fs-other" in finding.told
+
+
+def _status(server: str, source: SourceStatus) -> Status:
+    texts = ("agent", "server", "region", "version", "started", "written")
+    fields: dict[str, object] = dict.fromkeys(Status.__struct_fields__, 0)
+    fields |= dict.fromkeys(texts, server)
+    fields |= {"held": {}, "health": [], "doubles": {}}
+    return msgspec.convert(fields | {"sources": [msgspec.to_builtins(source)]}, Status)
+
+
+LOGROTATE = """
+# rotate the audit log
+weekly
+compress
+
+/var/log/dosya/*.log "/var/log/with blank/x.log" {
+    daily
+    rotate 7
+    %s
+    postrotate
+        systemctl reload dosya { }
+    endscript
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("directives", "ok", "told"),
+    [
+        ("create\n delaycompress", True, "by rename"),
+        ("copytruncate", False, "copytruncate can lose lines"),
+        ("create", True, "compresses at once"),
+        ("compresscmd /usr/bin/xz", False, "/usr/bin/xz are not read"),
+    ],
+)
+def test_what_logrotate_would_do_is_told(
+    tmp_path: Path, log: Path, directives: str, *, ok: bool, told: str
+) -> None:
+    """Rotation that can lose lines, or hides them in unreadable archives, fails the check."""
+    config = write_agent(tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log)
+    source = msgspec.structs.replace(
+        load_agent(config).sources[0], files=("/var/log/dosya/audit.log",)
+    )
+
+    (finding,) = rotation(source, parse("/etc/logrotate.d/dosya", LOGROTATE % directives))
+
+    assert finding.ok is ok
+    assert told in finding.told
+
+
+def test_rotation_of_other_files_is_not_our_business(tmp_path: Path, log: Path) -> None:
+    """A stanza that does not match the source's files gives no finding."""
+    settings: AgentConfig = load_agent(
+        write_agent(tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log)
+    )
+
+    assert not list(rotation(settings.sources[0], parse("f", LOGROTATE % "copytruncate")))
