@@ -116,8 +116,10 @@ class Writer:
 
 def documents_of(body: Body) -> list[bytes]:
     """Return the documents of a body, in the order of its items."""
+    if not body.items:
+        return []
     plain = zlib.decompress(body.data, _GZIP_WBITS) if body.gzipped else body.data
-    return plain.split(b"\n")[1::2] if plain else []
+    return plain.split(b"\n")[1::2]
 
 
 def cut(body: Body, chosen: Sequence[Iterable[int]]) -> list[Body]:
