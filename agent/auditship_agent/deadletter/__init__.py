@@ -12,6 +12,8 @@ Raw lines may hold secrets: the files are readable by the agent's user only.
 """
 
 from auditship_agent.deadletter.record import (
+    UNTERMINATED,
+    Begun,
     Damage,
     DeadLetter,
     Fate,
@@ -25,6 +27,8 @@ from auditship_agent.deadletter.spool import FOLDER, DeadLetterFile, records
 
 __all__ = [
     "FOLDER",
+    "UNTERMINATED",
+    "Begun",
     "Damage",
     "DeadLetter",
     "DeadLetterFile",

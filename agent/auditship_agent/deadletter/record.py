@@ -10,6 +10,8 @@ from msgspec import Struct
 
 _SUM_DIGITS: Final = 16
 
+UNTERMINATED: Final = "unterminated"
+
 Key = tuple[str, int, str]
 Fate = Literal["replayed", "superseded", "discarded"]
 
@@ -38,14 +40,27 @@ class DeadLetter(Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> Key:
-        """What makes two records the same line; the same document where that stands for it."""
+        """What makes two records the same line; the same document where that stands for it.
+
+        A last line without LF is another one than the line that it may still become.
+        """
         what = self.id if self.document and self.id else self.line_sha256
+        if self.reason == UNTERMINATED:
+            what += "+"
         return self.generation, self.offset, what
 
     @property
     def line(self) -> bytes:
         """The raw bytes."""
         return b64decode(self.raw)
+
+
+class Begun(Struct, frozen=True):
+    """An open record of a last line without LF: its file may still grow."""
+
+    seq: int
+    bytes: int
+    sha256: str
 
 
 class Resolution(Struct, frozen=True, omit_defaults=True):

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from auditship_agent.deadletter.record import (
+    UNTERMINATED,
+    Begun,
     Damage,
     DeadLetter,
     FullError,
@@ -71,6 +73,7 @@ class DeadLetterFile:
     ) -> None:
         self.folder = folder
         self.open: set[int] = set()  # numbers of open records
+        self.unterminated: dict[tuple[str, int], Begun] = {}  # by generation and offset
         self.damaged = 0  # records set aside, now or earlier
         self._disk = disk
         self._resolutions = Resolutions(folder)
@@ -137,7 +140,13 @@ class DeadLetterFile:
         self._last_seq = max(self._last_seq, record.seq)
         self._keys.add(_short(record.key))
         spool.seqs.add(record.seq)
+        self._opened(record)
+
+    def _opened(self, record: DeadLetter) -> None:
         self.open.add(record.seq)
+        if record.reason == UNTERMINATED:
+            begun = Begun(record.seq, record.line_bytes, record.line_sha256)
+            self.unterminated[record.generation, record.offset] = begun
 
     def _set_aside(self, spool: _Spool, bad: list[bytes]) -> Damage:
         """Move damaged lines into a file of their own; repeating it after a crash is harmless."""
@@ -178,7 +187,7 @@ class DeadLetterFile:
         spool.seqs.add(record.seq)
         self._last_seq = record.seq
         self._keys.add(key)
-        self.open.add(record.seq)
+        self._opened(record)
         return True
 
     def _has_room(self, need: int) -> bool:
@@ -238,6 +247,9 @@ class DeadLetterFile:
         for resolution in self._resolutions.new():
             self._last_seq = max(self._last_seq, resolution.seq)
             self.open.discard(resolution.seq)
+        closed = [place for place, one in self.unterminated.items() if one.seq not in self.open]
+        for place in closed:
+            del self.unterminated[place]
 
     def resolve(self, resolutions: Iterable[Resolution]) -> None:
         """Close records, durably. Raises OSError; a repeat is harmless."""

@@ -8,7 +8,8 @@ from auditship_agent.config import AgentConfig
 from auditship_agent.pipeline.own import Outbox
 from auditship_agent.source.catalog import Catalog
 from auditship_agent.source.content import FileId
-from auditship_agent.source.logfile import LogFile, Orphan
+from auditship_agent.source.logfile import LogFile
+from auditship_agent.source.orphans import Orphan
 from auditship_agent.source.progress import Mark, Progress
 from auditship_indexer.clock import Clock, iso_ms
 from auditship_indexer.event.identity import generation
@@ -36,7 +37,7 @@ def orphans_of(snapshot: Snapshot, now: float) -> list[Orphan]:
                 since=now,
                 seen_ms=int(datetime.fromisoformat(entry.seen).timestamp() * 1000),
                 is_archive=entry.codec == "gzip",
-                lost=entry.state == "lost",
+                is_drained=entry.state == "drained",
             )
         )
     return orphans
@@ -82,7 +83,7 @@ class Recorder:
             ino=file.file_id.inode,
             path=file.path,
             seen=iso_ms(file.seen_ms),
-            size=tailer.size_seen,
+            size=file.size_to_keep,
             source=file.source.name,
             state=file.state if file.state in _STATES else "drained",  # type: ignore[arg-type]  # narrowed by the set
         )
@@ -99,9 +100,9 @@ class Recorder:
             ino=orphan.file_id.inode,
             path=orphan.path,
             seen=iso_ms(orphan.seen_ms),
-            size=orphan.size_seen,
+            size=orphan.size_to_keep,
             source=orphan.source,
-            state="lost" if orphan.lost else "finished",
+            state="lost" if orphan.is_lost else "drained" if orphan.is_drained else "live",
         )
 
 

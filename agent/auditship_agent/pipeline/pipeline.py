@@ -12,6 +12,7 @@ from auditship_agent.batch import Batch
 from auditship_agent.body import complete
 from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig
+from auditship_agent.deadletter import UNTERMINATED
 from auditship_agent.deliver import Delivery, Refused, Settled
 from auditship_agent.line import Line, Produced
 from auditship_agent.metrics import Metrics
@@ -275,9 +276,7 @@ class Pipeline:
         for file, line in self.catalog.take_unfinished():
             if self.refusals.take_unfinished(file, line):
                 file.told_size = file.size
-                self.tally.produced(
-                    file.source.name, Produced("dead_letter", reason="unterminated")
-                )
+                self.tally.produced(file.source.name, Produced("dead_letter", reason=UNTERMINATED))
 
     def _gap(self, gap: Gap) -> None:
         """Bytes are provably lost: say so in the index, the log and the metric."""

@@ -5,12 +5,21 @@ the file with the bad line, never a loss. The poison guard holds a source of whi
 letters comes (a wrong preset, a wrong mapping) before they fill the disk.
 """
 
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
 from auditship_agent.config import DeadLetterConfig
-from auditship_agent.deadletter import DeadLetter, DeadLetterFile, FullError, raw_text
+from auditship_agent.deadletter import (
+    UNTERMINATED,
+    Begun,
+    DeadLetter,
+    DeadLetterFile,
+    FullError,
+    Resolution,
+    raw_text,
+)
 from auditship_agent.deliver import Refused
 from auditship_agent.line import Line
 from auditship_agent.metrics import Metrics
@@ -70,6 +79,32 @@ class Refusals:
         )
         return self._add(record, file.source.name)
 
+    def take_unfinished(self, file: LogFile, line: Line) -> bool:
+        """Record, durably, a last line without LF; False: not yet, try again."""
+        assert file.first is not None  # noqa: S101 - only files with a generation are finished
+        place = generation(self._server_id, file.first), line.offset
+        begun = self._letters.unterminated.get(place)
+        if begun is not None and begun.sha256 != line.sha256.hex() and not self._supersede(begun):
+            return False
+        return self.take_line(file, line, UNTERMINATED, "") and self.sync()
+
+    def supersede(self, name: str, line: Line) -> bool:
+        """Close the record of an earlier, unfinished state of a line; False: the disk failed.
+
+        `name` is the generation. A crash behind it reads the line again: it had no outcome yet.
+        """
+        begun = self._letters.unterminated.get((name, line.offset))
+        return begun is None or not _continues(line, begun) or self._supersede(begun)
+
+    def _supersede(self, begun: Begun) -> bool:
+        resolution = Resolution(begun.seq, "superseded", iso_ms(self._clock.now_ms()))
+        try:
+            self._letters.resolve([resolution])
+        except OSError as error:
+            self._log.fault("deadletter", "deadletter.failed", error=str(error))
+            return False
+        return True
+
     def take_document(self, file: LogFile | None, line: Line | None, refused: Refused) -> bool:
         """Record a line whose document the cluster refused; False when there is no room.
 
@@ -77,8 +112,8 @@ class Refusals:
         """
         document: Any = msgspec.json.decode(refused.document)
         log = document.get("log", {})
-        sha256 = log.get("line_sha256", "")
-        if line is not None and line.sha256.hex() != sha256:
+        digest = log.get("line_sha256", "")
+        if line is not None and line.sha256.hex() != digest:
             line = None
         source = file.source.name if file else document["event"]["dataset"]
         record = DeadLetter(
@@ -93,7 +128,7 @@ class Refusals:
             first=file.first.hex() if file and file.first else "",
             offset=log.get("offset", refused.item.begin),
             line_bytes=line.length if line else 0,
-            line_sha256=sha256,
+            line_sha256=digest,
             raw=raw_text(line.raw) if line else "",
             items=(log.get("item", 0),),
             id=refused.item.id,
@@ -162,3 +197,12 @@ class Refusals:
         self._metrics.dead_letter_open.set(len(self._letters.open))
         self._metrics.dead_letter_bytes.set(self._letters.bytes_used)
         self._metrics.dead_letter_damaged.set(self._letters.damaged)
+
+
+def _continues(line: Line, begun: Begun) -> bool:
+    """Whether the line starts with the bytes that were recorded without their LF."""
+    if line.length < begun.bytes:
+        return False
+    if begun.bytes > len(line.raw):
+        return True  # an over-long line: its head alone is at hand
+    return sha256(line.raw[: begun.bytes]).hexdigest() == begun.sha256

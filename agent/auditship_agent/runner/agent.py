@@ -110,7 +110,8 @@ def build(
         metrics=metrics,
     )
     if snapshot is not None:
-        catalog.orphans += orphans_of(snapshot, clock.monotonic())
+        for orphan in orphans_of(snapshot, clock.monotonic()):
+            catalog.orphans.add(orphan)
     letters = _letters(config, folder, disk, log)
     senders = Senders(config.delivery.max_in_flight, clock=clock, wake=wake.set)
     hosts = Hosts(

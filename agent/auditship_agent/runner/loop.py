@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -19,7 +18,6 @@ from auditship_agent.runner.agent import Agent
 from auditship_agent.runner.report import health_of, status_of
 from auditship_agent.source.logfile import LogFile
 
-HOT_S: Final = 1.0
 HOT_LOOK_S: Final = 0.02
 COLD_LOOK_S: Final = 0.25
 STATUS_S: Final = 1.0
@@ -55,7 +53,7 @@ class Loop:
         if now >= self._status_at:
             self._status_at = now + STATUS_S
             self.report()
-        return 0.0 if read else self._wait()
+        return 0.0 if read or agent.pipeline.catalog.is_busy else self._wait()
 
     def rescan(self) -> None:
         """List the folders, and watch what is there."""
@@ -68,34 +66,28 @@ class Loop:
         now = self._clock.monotonic()
         self._rescan_at = now + self._agent.config.watch.rescan_s
         self._rescan_earliest = now + _RESCAN_SHARE * (now - began)
-        self._agent.watcher.follow(catalog.folders(), self._hot_folders(now))
+        self._agent.watcher.follow(catalog.folders(), self._hot_folders())
 
-    def _hot(self, now: float) -> list[LogFile]:
-        files = self._agent.pipeline.catalog.files.values()
-        return [file for file in files if now - file.grown_at < HOT_S]
-
-    def _hot_folders(self, now: float) -> set[str]:
-        return {str(Path(file.path).parent) for file in self._hot(now)}
+    def _hot_folders(self) -> set[str]:
+        return {file.folder for file in self._agent.pipeline.catalog.hot()}
 
     def _look(self, now: float, modified: set[str]) -> None:
         """Look at the files that may have grown, and find out about new ones that did."""
         catalog, watcher = self._agent.pipeline.catalog, self._agent.watcher
         folders = set(modified)
-        hot = self._hot(now)
+        hot = catalog.hot()
         if now >= self._cold_at:
             self._cold_at = now + COLD_LOOK_S
-            watcher.follow(catalog.folders(), self._hot_folders(now))
-            folders |= {str(Path(file.path).parent) for file in hot}
+            watcher.follow(catalog.folders(), self._hot_folders())
+            folders |= {file.folder for file in hot}
         if watcher.polling and now >= self._poll_at:
             self._poll_at = now + self._agent.config.watch.poll_s
             folders |= watcher.polling
             self._names_changed = True
         catalog.look(hot)
         if folders:
-            files = catalog.files.values()
-            catalog.look(f for f in files if str(Path(f.path).parent) in folders or f.gone)
-        if any(file.dirty and file.state in {"new", "spare"} for file in catalog.files.values()):
-            catalog.identify()
+            catalog.look_in(folders)
+        catalog.identify()
 
     def _wait(self) -> float:
         now = self._clock.monotonic()
@@ -105,7 +97,7 @@ class Loop:
             times.append(due)
         if self._names_changed:
             times.append(self._rescan_earliest)
-        if self._hot(now):
+        if self._agent.pipeline.catalog.hot():
             times.append(now + HOT_LOOK_S)
         if self._agent.watcher.polling:
             times.append(self._poll_at)
@@ -124,11 +116,12 @@ def once(agent: Agent, *, deadline_s: float | None) -> bool:
     loop = Loop(agent)
     loop.rescan()
     catalog, pipeline, clock = agent.pipeline.catalog, agent.pipeline, agent.clock
-    targets = {id(file): file.size for file in catalog.files.values() if not _is_archive(file)}
+    files = catalog.files.values()
+    targets = {id(file): file.stamp.size for file in files if not _is_archive(file)}
     until = clock.monotonic() + deadline_s if deadline_s is not None else float("inf")
     while clock.monotonic() < until:
         wait = loop.turn()
-        if pipeline.reading and not _unread(agent, targets):
+        if pipeline.reading and not catalog.is_busy and not _unread(agent, targets):
             pipeline.reading = False
             continue
         if not pipeline.reading and pipeline.is_idle:

@@ -1,45 +1,39 @@
-"""All log files of one agent: who is who after any rotation, and what is still to be read.
+"""All log files of one agent: which there are, who has work, whose turn it is.
 
-`rescan` lists the folders and decides, by content, what each file is: known, renamed, a copy, the
-continuation of a generation that lost its file, or new. `replaced` handles a file that does not
-hold any more what was read from it. Decisions that turn out wrong cost a second reading (409s).
+`rescan` lists the folders and brings the shelf in line; `identity` says what each new file is,
+`losses` what cannot be had any more. `replaced` takes in that a file does not hold any more what
+was read from it.
 
 Main thread only.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct
-
 from auditship_agent.config import LimitsConfig, SourceConfig
+from auditship_agent.line import Line
 from auditship_agent.metrics import Metrics
-from auditship_agent.source.content import Content, CorruptArchiveError, open_content
+from auditship_agent.source.archive import CorruptArchiveError
+from auditship_agent.source.content import FileId, stamp_of
 from auditship_agent.source.discovery import Discovery, Found, Listing
-from auditship_agent.source.logfile import LogFile, Orphan
-from auditship_agent.source.progress import ANCHOR_BYTES, NO_ANCHOR, Mark, Progress
+from auditship_agent.source.identity import Expiry, Identity
+from auditship_agent.source.logfile import LogFile
+from auditship_agent.source.losses import Losses
+from auditship_agent.source.orphans import Orphans
+from auditship_agent.source.shelf import Gap, Shelf
+from auditship_agent.source.strangers import Strangers
 from auditship_indexer.clock import Clock
 from auditship_indexer.log import Log
 
-DAY_MS: Final = 86_400_000
-START: Final = Mark(0, NO_ANCHOR)
-
-
-class Gap(Struct, frozen=True):
-    """Bytes [begin, end) of a generation that are provably lost."""
-
-    source: str
-    path: str
-    first: bytes
-    begin: int
-    end: int
-    reason: str
+HOT_S: Final = 1.0  # a file that gave bytes within this time is looked at all the time
 
 
 class Catalog:
     """The files of all sources and the generations without a file.
 
-    `is_expired(source, content)` tells whether a file's last complete line is older than retention.
+    `is_expired(source, content, modified_ms)` tells whether a file is older than retention.
     """
 
     def __init__(
@@ -48,314 +42,263 @@ class Catalog:
         limits: LimitsConfig,
         *,
         keep_days: int,
-        is_expired: Callable[[SourceConfig, Content, int], bool],
+        is_expired: Expiry,
         clock: Clock,
         log: Log,
         metrics: Metrics,
     ) -> None:
-        self.sources = {source.name: source for source in sources}
-        self.files: dict[object, LogFile] = {}
-        self.orphans: list[Orphan] = []
-        self.gaps: list[Gap] = []
-        self.listing = Listing((), (), ())
+        self._shelf = Shelf(sources, limits, clock=clock, log=log, metrics=metrics)
+        self._identity = Identity(self._shelf, is_expired)
+        self._losses = Losses(self._shelf, keep_days=keep_days)
+        self._strangers = Strangers(self._shelf)
         self._discovery = Discovery(list(self.sources.values()))
-        self._limits = limits
-        self._keep_ms = keep_days * DAY_MS
-        self._is_expired = is_expired
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._hot: dict[FileId, LogFile] = {}
+        self._round: deque[LogFile] = deque()
+        self._doubles: dict[str, str] = {}  # second names of files
+        self.listing = Listing((), (), (), (), frozenset())
+
+    # -- what others see ------------------------------------------------------------------
+
+    @property
+    def sources(self) -> dict[str, SourceConfig]:
+        """The sources by name."""
+        return self._shelf.sources
+
+    @property
+    def files(self) -> dict[FileId, LogFile]:
+        """The files by identity."""
+        return self._shelf.files
+
+    @property
+    def orphans(self) -> Orphans:
+        """The generations without a file."""
+        return self._shelf.orphans
+
+    @property
+    def open_files(self) -> int:
+        """How many descriptors are open."""
+        return len(self._shelf.descriptors)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether files are being found out about that need nothing but time."""
+        return any(
+            file.content is not None and (file.tailer is None or file.content.size() is None)
+            for file in self._shelf.agenda.values()
+        )
 
     def folders(self) -> set[str]:
         """Return the folders that are to be watched."""
         return self._discovery.folders()
 
+    def take_gaps(self) -> list[Gap]:
+        """Return the losses that were found since the last call."""
+        gaps, self._shelf.gaps = self._shelf.gaps, []
+        return gaps
+
+    def take_unfinished(self) -> list[tuple[LogFile, Line]]:
+        """Return rotated files with a last line without LF; told again at each rescan.
+
+        Whoever made it durable sets `told_size` of the file to its `size`.
+        """
+        unfinished, self._losses.unfinished = self._losses.unfinished, []
+        return unfinished
+
+    # -- the folders ----------------------------------------------------------------------
+
     def rescan(self) -> None:
-        """List the folders once and bring the catalog in line with them."""
-        self.listing = self._discovery.list()
+        """List the folders once and bring the shelf in line with them."""
+        strangers = self._strangers
+        self.listing = self._discovery.list(strangers.adopted, strangers=strangers.are_wanted)
+        self._doubles = dict(self.listing.doubles)
         for path, what in self.listing.errors:
             self._log.fault(f"file:{path}", "file.unreadable", path=path, error=what)
-        now_ms = self._clock.now_ms()
-        present = set()
+        present = {found.file_id for found in self.listing.files}
         for found in self.listing.files:
-            present.add(found.file_id)
-            file = self.files.get(found.file_id)
-            if file is None:
-                file = LogFile(found.source, found.path, found.file_id, live=found.live)
-                file.grown_at = self._clock.monotonic()
-                self.files[found.file_id] = file
-                self._log.info("file.found", source=found.source.name, path=found.path)
-            self._refresh(file, found, now_ms)
-        for key, file in list(self.files.items()):
-            if key not in present:
+            self._meet(found)
+        for file in list(self.files.values()):
+            if file.file_id not in present and not self._is_hidden(file):
                 self._vanished(file)
         self.identify()
-        self._finish_all()
-        self._search_over()
+        strangers.search(self.listing.strangers)
+        for found in self.listing.strangers:
+            if found.file_id in strangers.adopted:
+                self._meet(found)
+        self.identify()
+        self._losses.settle()
 
-    def _refresh(self, file: LogFile, found: Found, now_ms: int) -> None:
-        """Bring name, size and dates of a known file up to date."""
-        file.seen_ms = now_ms
+    def _is_hidden(self, file: LogFile) -> bool:
+        return file.path in self.listing.hidden or file.folder in self.listing.hidden
+
+    def _meet(self, found: Found) -> None:
+        """Bring name, size and dates of a file up to date."""
+        file = self.files.get(found.file_id)
+        if file is None:
+            file = LogFile(
+                found.source,
+                found.path,
+                found.file_id,
+                live=found.live,
+                agenda=self._shelf.agenda,
+            )
+            self.files[found.file_id] = file
+            self._log.info("file.found", source=found.source.name, path=found.path)
+            self.grew(file)
+        file.seen_ms = self._clock.now_ms()
         file.gone = False
-        if file.path != found.path:
+        self._rename(file, found)
+        if found.stamp != file.stamp:
+            self._changed(file, found)
+        elif file.error and file.state != "unreadable":
+            file.dirty = True  # try again
+
+    def _rename(self, file: LogFile, found: Found) -> None:
+        if file.path != found.path and file.path not in self._doubles:
             self._log.info("file.rotated", path=found.path, before=file.path)
             self._metrics.rotations.labels(file.source.name, "rename").inc()
-            file.path = found.path
-            file.live = False  # its first path leads elsewhere now
-            if file.state == "live":
-                file.state = "drained"
-        if (found.size, found.modified_ms) != (file.size, file.modified_ms):
-            file.size, file.modified_ms = found.size, found.modified_ms
-            file.saw(found.size, self._clock.monotonic())
-            file.dirty = True
-            if file.state == "expired":
-                file.start_over()
-            elif file.state == "unreadable":
-                file.state = "drained" if file.tailer else "new"
-                file.grown_at = self._clock.monotonic()
+            file.moved(found.path)
+            file.live = file.live and found.live and found.path == file.home
+        if file.state in {"live", "drained"}:
+            file.state = "live" if file.live else "drained"
+
+    def _changed(self, file: LogFile, found: Found) -> None:
+        """Other bytes, maybe: what was settled about the file is open again."""
+        grown = found.stamp.size != file.stamp.size
+        file.stamp = found.stamp
+        file.dirty = True
+        if grown or file.state == "unreadable":
+            self.grew(file)
+        if file.tailer is None and file.state not in {"new", "spare"}:
+            self._shelf.descriptors.close(file)  # maybe something quite different now
+            file.start_over()
+        elif file.state in {"finished", "unreadable"}:
+            self._shelf.descriptors.close(file)
+            file.state = "live" if file.live else "drained"
+        file.saw(found.stamp.size, self._clock.monotonic())
 
     def _vanished(self, file: LogFile) -> None:
         """No name leads to the file any more; an open descriptor still reads it."""
-        if file.content is None or file.tailer is None:
-            self._drop(file)
-        elif not file.gone:
+        is_useful = file.content is not None and (file.tailer is not None or file.dirty)
+        if not is_useful or (file.gone and file.error):
+            self._shelf.drop(file)
+            return
+        if not file.gone:
             file.gone = True
             file.state = "drained"
             self._log.info("file.gone", path=file.path)
-
-    def _drop(self, file: LogFile) -> None:
-        """Take a file out, and remember its generation."""
-        file.close()
-        self.files.pop(file.file_id, None)
-        orphan = file.orphaned(self._clock.monotonic())
-        if orphan is not None and file.spare_of is None:
-            self.orphans.append(orphan)
-        for other in self.files.values():
-            if other.spare_of is file:
-                other.start_over()  # maybe it has what the original cannot give any more
+        self.look([file])
 
     def identify(self) -> None:
-        """Give each new file its generation: where an entry stood first, then oldest first."""
-        hints = {orphan.file_id for orphan in self.orphans}
-        new = [
-            file for file in self.files.values() if file.state in {"new", "spare"} and file.dirty
-        ]
-        for file in sorted(new, key=lambda one: (one.file_id not in hints, one.modified_ms)):
-            try:
-                if file.state == "spare":
-                    self._check_spare(file)
-                if file.state == "new" and self.ensure_open(file):
-                    self._identify(file)
-            except (OSError, CorruptArchiveError) as error:
-                self.unreadable(file, error)
-
-    def _identify(self, file: LogFile) -> None:
-        content = file.content
-        assert content is not None  # noqa: S101 - just opened
-        file.dirty = False
-        first = file.search.look(content)
-        if first is None:
-            return
-        file.first = first.sha256
-        if self._resume(file) or self._is_spare(file):
-            return
-        if not file.source.read_expired and self._is_expired(
-            file.source, content, file.modified_ms
-        ):
-            file.state = "expired"
-            self._log.info("file.expired", path=file.path)
-            file.close()
-        else:
-            file.begin(first.sha256, Progress(file.source.name, START), START)
-
-    def _resume(self, file: LogFile) -> bool:
-        """Go on where a generation with this content stopped; the furthest one wins."""
-        matching = [o for o in self.orphans if o.first == file.first and file.holds(o.place)]
-        if not matching:
-            return False
-        best = max(matching, key=lambda o: (o.file_id == file.file_id, o.place.offset))
-        assert file.first is not None  # noqa: S101 - set by the caller
-        self.orphans.remove(best)
-        file.begin(file.first, best.progress, best.place)
-        self._log.info("file.resumed", path=file.path, offset=best.place.offset, before=best.path)
-        return True
-
-    def _is_spare(self, file: LogFile) -> bool:
-        """Whether the file is a copy of one that is open and being read."""
-        for other in self.files.values():
-            if other is file or other.first != file.first or other.spare_of is not None:
-                continue
-            if other.tailer is not None and self.ensure_open(other) and _same_tail(file, other):
-                file.state = "spare"
-                file.spare_of = other
-                self._log.info("file.spare", path=file.path, original=other.path)
-                return True
-        return False
-
-    def _check_spare(self, file: LogFile) -> None:
-        """A spare that is no copy of its original any more is read for itself."""
-        original = file.spare_of
-        file.dirty = False
-        if original is None or not self.ensure_open(file) or not self.ensure_open(original):
-            return
-        if not _same_tail(file, original):
-            file.spare_of = None
-            file.start_over()
+        """Find out what new files are."""
+        self._identity.settle()
 
     def replaced(self, file: LogFile, *, shrunk: bool) -> None:
-        """The file was truncated, regrown or rewritten: its unread rest is searched for."""
-        old = file.orphaned(self._clock.monotonic())
-        event = "file.truncated" if shrunk else "source.rewritten"
-        told = self._log.info if shrunk else self._log.error
-        told(event, path=file.path, offset=old.place.offset if old else 0)
-        self._metrics.rotations.labels(file.source.name, "truncate").inc()
+        """The file was truncated, regrown, replaced or rewritten: its rest is searched for."""
+        tailer = file.tailer
+        assert tailer is not None  # noqa: S101 - only a tailer can tell
         self._metrics.truncations.labels(file.source.name).inc()
+        self._metrics.rotations.labels(file.source.name, "truncate").inc()
+        if shrunk and self._keeps_place(file):
+            return
+        first, offset = file.first, tailer.offset
+        self._shelf.remember(file)
         file.start_over()
-        if old is not None:
-            self.orphans.append(old)
-        for spare in [one for one in self.files.values() if one.spare_of is file]:
-            spare.spare_of = None
-            spare.start_over()
+        self._shelf.free_spares(file)
         self.identify()
-
-    def unreadable(self, file: LogFile, error: OSError | CorruptArchiveError) -> None:
-        """Note that a file cannot be read; a damaged archive may still be being written."""
-        file.error = str(error)
-        file.dirty = False
-        if isinstance(error, CorruptArchiveError):
-            file.state = "unreadable"
-            file.corrupt_at = error.offset
+        if not shrunk and file.first == first:
+            self._log.error("source.rewritten", path=file.path, offset=offset)
         else:
-            self._log.fault(
-                f"file:{file.path}", "file.unreadable", path=file.path, error=str(error)
-            )
+            self._log.info("file.truncated", path=file.path, offset=offset)
 
-    def _give_up(self, file: LogFile) -> None:
-        """A damaged archive did not change for long: what only it held is lost."""
-        file.state = "finished"
-        file.close()
-        self._log.error("file.corrupt", path=file.path, offset=file.corrupt_at)
-        known = [o.place.offset for o in self.orphans if o.first == file.first]
-        known += [
-            f.tailer.offset for f in self.files.values() if f.first == file.first and f.tailer
-        ]
-        begin = file.tailer.offset if file.tailer else 0
-        if file.first is not None and max(known, default=0) <= max(begin, file.corrupt_at):
-            gap = Gap(file.source.name, file.path, file.first, begin, begin, "corrupt_archive")
-            self.gaps.append(gap)
+    def _keeps_place(self, file: LogFile) -> bool:
+        """Whether only bytes behind the last line were cut off: then they alone are lost."""
+        tailer = file.tailer
+        assert tailer is not None  # noqa: S101 - the caller's
+        assert file.content is not None  # noqa: S101 - it was just read
+        assert file.first is not None  # noqa: S101 - it has a tailer
+        try:
+            size = file.content.size()
+            if not tailer.offset or size is None or not file.holds(tailer.place):
+                return False
+        except (OSError, CorruptArchiveError):
+            return False
+        gap = Gap(file.source.name, file.path, file.first, size, tailer.size_seen, "truncated")
+        self._shelf.gaps.append(gap)
+        self._log.info("file.truncated", path=file.path, offset=tailer.offset, size=size)
+        tailer.give_up_rest(size)
+        file.told_size = 0
+        return True
+
+    def failed(self, file: LogFile, error: OSError | CorruptArchiveError) -> None:
+        """A file cannot be read: it is tried again at the next rescan, or when it changed."""
+        self._shelf.failed(file, error)
+
+    # -- turns ----------------------------------------------------------------------------
 
     def ensure_open(self, file: LogFile) -> bool:
         """Open the file if it is closed; False when the descriptor limit or the system says no."""
-        if file.content is not None:
-            return True
-        if not self._make_room():
-            return False
-        try:
-            content, file_id = open_content(file.path)
-        except OSError as error:
-            self.unreadable(file, error)
-            return False
-        if file_id != file.file_id:  # the name leads elsewhere since the listing
-            content.close()
-            return False
-        file.open(content)
-        file.error = ""
-        self._log.recovered(f"file:{file.path}", "file.readable", path=file.path)
-        return True
+        return self._shelf.open(file)
 
-    def _make_room(self) -> bool:
-        """Close the coldest file that can be found again by its name, if the limit is reached."""
-        open_files = [file for file in self.files.values() if file.content is not None]
-        if len(open_files) < self._limits.max_open_files:
-            return True
-        idle = [f for f in open_files if not f.gone and not f.dirty and f.state != "drained"]
-        if not idle:
-            self._log.fault("open-files", "files.limit", open=len(open_files), level="warning")
-            return False
-        min(idle, key=lambda file: file.grown_at).close()
-        return True
+    def start_round(self) -> None:
+        """Lay out a round, unless one is under way: rotated files first, each file once."""
+        if not self._round:
+            ready = [file for file in self._shelf.agenda.values() if file.tailer is not None]
+            self._round.extend(sorted(ready, key=lambda file: file.live))
 
-    def _finish_all(self) -> None:
-        """Close what is read to its end and will not grow: rotated, archived, deleted."""
+    def next_in_round(self) -> LogFile | None:
+        """Return the file whose turn it is; None at the end of the round."""
+        while self._round:
+            file = self._round.popleft()
+            if file.dirty and file.tailer is not None:
+                return file
+        return None
+
+    def grew(self, file: LogFile) -> None:
+        """Note that the file has new bytes."""
+        file.grown_at = self._clock.monotonic()
+        self._hot[file.file_id] = file
+
+    def hot(self) -> list[LogFile]:
+        """Return the files that gave bytes a moment ago."""
         now = self._clock.monotonic()
-        for file in list(self.files.values()):
-            tailer = file.tailer
-            if file.state == "unreadable" and now - file.grown_at >= file.source.gap_after_s:
-                self._give_up(file)
-            if tailer is None or file.live or file.state in {"finished", "spare"} or file.dirty:
-                continue
-            quiet = now - file.grown_at >= file.source.finish_after_s
-            settled = file.progress.acked >= tailer.offset
-            if quiet and settled and not tailer.has_partial:
-                file.state = "finished"
-                self._log.info("file.finished", path=file.path, offset=tailer.offset)
-                file.close()
-                if file.gone:
-                    self._drop(file)
+        for file in [file for file in self._hot.values() if now - file.grown_at >= HOT_S]:
+            del self._hot[file.file_id]
+        return list(self._hot.values())
 
-    def _search_over(self) -> None:
-        """Record what is lost of generations that no file continues; forget settled old ones."""
-        now, now_ms = self._clock.monotonic(), self._clock.now_ms()
-        for orphan in list(self.orphans):
-            source = self.sources.get(orphan.source)
-            patience = source.gap_after_s if source else 0.0
-            if orphan.has_unread and now - orphan.since >= patience:
-                orphan.lost = True
-                reason = "truncated" if orphan.file_id in self.files else "deleted"
-                gap = Gap(
-                    orphan.source,
-                    orphan.path,
-                    orphan.first,
-                    orphan.place.offset,
-                    orphan.size_seen,
-                    reason,
-                )
-                self.gaps.append(gap)
-            old = now_ms - orphan.seen_ms > self._keep_ms
-            if old and not orphan.has_unread and orphan.is_settled:
-                self.orphans.remove(orphan)
-
-    def readable(self) -> Iterator[LogFile]:
-        """Yield files with something to read: rotated ones first, then in order of discovery."""
-        ready = [file for file in self.files.values() if file.dirty and file.tailer is not None]
-        yield from sorted(ready, key=lambda file: file.live)
+    def look_in(self, folders: set[str]) -> None:
+        """Look at all files of some folders, and at those that have no name any more."""
+        self.look(file for file in self.files.values() if file.folder in folders or file.gone)
 
     def look(self, files: Iterable[LogFile]) -> None:
-        """Look at the sizes of open files and mark those that changed."""
-        now = self._clock.monotonic()
+        """Look at the sizes of files, and mark those that changed."""
         for file in files:
             try:
-                if file.tailer is not None:
-                    if file.tailer.has_more():
-                        file.dirty = True
-                        file.saw(file.tailer.size_seen, now)
-                elif file.content is not None and file.state == "new":
-                    size = file.content.size()
-                    if size != file.size:
-                        file.size = size or 0
-                        file.dirty = True
+                if file.dirty:
+                    continue
+                if file.content is None:
+                    self._look_by_name(file)
+                elif file.tailer is not None and file.tailer.has_more():
+                    file.dirty = True
+                    file.saw(file.tailer.size_seen, self._clock.monotonic())
+                elif file.tailer is None and file.state == "new":
+                    file.dirty = file.content.size() != file.tried_size
             except OSError as error:
-                self.unreadable(file, error)
+                self._shelf.failed(file, error)
+
+    def _look_by_name(self, file: LogFile) -> None:
+        """See whether a closed file changed; a name that leads elsewhere waits for the rescan."""
+        if not file.live or file.state not in {"live", "new"}:
+            return
+        status = os.stat(file.path)  # noqa: PTH116 - of many files, often
+        if FileId(status.st_dev, status.st_ino) == file.file_id:
+            size = stamp_of(status).size
+            if size != file.stamp.size:
+                file.dirty = True
+                file.saw(size, self._clock.monotonic())
 
     def close(self) -> None:
         """Release all descriptors."""
-        for file in self.files.values():
-            file.close()
-
-
-def _same_tail(copy: LogFile, original: LogFile) -> bool:
-    """Whether the end of what `copy` has stands at the same place in `original`."""
-    assert copy.content is not None and original.content is not None  # noqa: S101, PT018 - opened
-    size = copy.content.size()
-    size = _measure(copy.content) if size is None else size
-    back = min(ANCHOR_BYTES, size)
-    here = copy.content.read(size - back, back)
-    return here == original.content.read(size - back, back)
-
-
-def _measure(content: Content) -> int:
-    """Read an archive to its end and return its uncompressed size."""
-    at = 0
-    while piece := content.read(at, 1 << 20):
-        at += len(piece)
-    return at
+        self._shelf.descriptors.close_all()

@@ -1,29 +1,25 @@
-"""The bytes of one file, plain or gzip, addressed by the offset of the uncompressed content.
+"""The bytes of one log file, plain or gzip, addressed by the offset of the uncompressed content.
 
 A `Content` owns a descriptor, not a path: a rename changes neither what it reads nor where it
 stands. gzip is recognized by its magic bytes, never by its name.
 """
 
+import errno
 import os
-import zlib
+import stat
 from typing import Final, Protocol
 
 from msgspec import Struct
 
-MAGIC: Final = b"\x1f\x8b"
-OTHER_MAGICS: Final = (b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"\x04\x22\x4d\x18")
-HISTORY_BYTES: Final = 8192  # of uncompressed bytes that an archive can step back
-_CHUNK: Final = 65_536
-_MAX_INFLATED: Final = 1_048_576  # of one step: a crafted archive may expand a thousandfold
-_GZIP_WBITS: Final = 31
+from auditship_agent.source.archive import MAGIC, GzipContent
 
-
-class CorruptArchiveError(Exception):
-    """The archive breaks off or is damaged; bytes up to `offset` (uncompressed) are good."""
-
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"damaged after {offset} uncompressed bytes")
-        self.offset = offset
+_OTHER_MAGICS: Final = {
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\0": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+MAGIC_BYTES: Final = 6  # fewer do not tell what a file is
 
 
 class FileId(Struct, frozen=True):
@@ -33,21 +29,43 @@ class FileId(Struct, frozen=True):
     inode: int
 
 
+class Stamp(Struct, frozen=True):
+    """What a look from outside says about a file's bytes: equal stamps, most likely equal bytes."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @property
+    def modified_ms(self) -> int:
+        """The date of the last write, Unix ms."""
+        return self.modified_ns // 1_000_000
+
+
 class Content(Protocol):
     """Random access to what was logged into one file."""
 
-    is_archive: bool
+    @property
+    def is_archive(self) -> bool:
+        """Whether offsets are those of an uncompressed content."""
+
+    def prepare(self, budget: int) -> bool:
+        """Do what reading needs first, about `budget` bytes of it; return whether it is done.
+
+        Raises:
+            OSError: the file cannot be read now.
+        """
 
     def read(self, offset: int, size: int) -> bytes:
         """Return at most `size` bytes from `offset`; empty at the end.
 
         Raises:
             OSError: the file cannot be read now.
-            CorruptArchiveError: the archive has no more good bytes than `offset`.
+            CorruptArchiveError: the archive has no good bytes behind `offset`.
         """
 
     def size(self) -> int | None:
-        """Return the current size in bytes; None while an archive was not read to its end."""
+        """Return the current size in bytes; None while an archive is not prepared."""
 
     def close(self) -> None:
         """Release the descriptor."""
@@ -59,108 +77,30 @@ class PlainContent:
     is_archive = False
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+
+    def prepare(self, budget: int) -> bool:  # noqa: ARG002 - the interface's
+        """Nothing is to be done first."""
+        return True
 
     def read(self, offset: int, size: int) -> bytes:
         """Return at most `size` bytes from `offset`."""
-        return os.pread(self._descriptor, size, offset)
+        return os.pread(self.descriptor, size, offset)
 
-    def size(self) -> int | None:
+    def size(self) -> int:
         """Return the current size."""
-        return os.fstat(self._descriptor).st_size
+        return os.fstat(self.descriptor).st_size
 
     def next_data(self, offset: int) -> int:
         """Return the offset of the first byte at or behind `offset` that is not in a hole."""
         try:
-            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
-        except OSError:  # no data behind it, or a file system that does not know holes
-            return offset
+            return os.lseek(self.descriptor, offset, os.SEEK_DATA)
+        except OSError as error:  # nothing but a hole, or a file system that does not know holes
+            return max(offset, self.size()) if error.errno == errno.ENXIO else offset
 
     def close(self) -> None:
         """Release the descriptor."""
-        os.close(self._descriptor)
-
-
-class GzipContent:
-    """A gzip archive of one or more members (RFC 1952), read forward with a short memory.
-
-    A step back beyond the window decompresses from the start again; so does growth of an archive
-    that broke off, since it may have been looked at while it was being written.
-    """
-
-    is_archive = True
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._rewind()
-
-    def _rewind(self) -> None:
-        self._raw_offset = 0  # of the compressed file
-        self._raw = b""  # compressed bytes that were fetched and not yet used
-        self._inflate = zlib.decompressobj(_GZIP_WBITS)
-        self._in_member = False
-        self._window = b""  # the last uncompressed bytes, which end at `_position`
-        self._position = 0
-        self._ended = False
-        self._damaged = False
-        self._raw_size = os.fstat(self._descriptor).st_size
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return at most `size` uncompressed bytes from `offset`."""
-        grown = self._damaged and os.fstat(self._descriptor).st_size != self._raw_size
-        if grown or offset < self._position - len(self._window):
-            self._rewind()
-        while self._position < offset + size and not self._ended:
-            data = self._more()
-            self._position += len(data)
-            self._window = self._window[-HISTORY_BYTES - size :] + data
-        if self._damaged and offset >= self._position:
-            raise CorruptArchiveError(self._position)
-        start = offset - (self._position - len(self._window))
-        return self._window[start : start + size]
-
-    def _more(self) -> bytes:
-        """Return the next uncompressed bytes; at the end or at damage, say so in the flags."""
-        if not self._raw:
-            self._raw = os.pread(self._descriptor, _CHUNK, self._raw_offset)
-            self._raw_offset += len(self._raw)
-        if not self._in_member:
-            self._raw = self._raw.lstrip(b"\0")  # padding between and after members
-        if not self._raw:
-            at_end = os.fstat(self._descriptor).st_size <= self._raw_offset
-            self._ended = at_end
-            self._damaged = at_end and self._in_member
-            return b""
-        before = self._inflate.copy()
-        try:
-            data = self._inflate.decompress(self._raw, _MAX_INFLATED)
-        except zlib.error:
-            self._ended = self._damaged = True
-            return _good_prefix(before, self._raw)
-        self._raw = self._inflate.unused_data or self._inflate.unconsumed_tail
-        self._in_member = not self._inflate.eof
-        if self._inflate.eof:
-            self._inflate = zlib.decompressobj(_GZIP_WBITS)
-        return data
-
-    def size(self) -> int | None:
-        """Return the uncompressed size once the end was read, else None."""
-        return self._position if self._ended else None
-
-    def close(self) -> None:
-        """Release the descriptor."""
-        os.close(self._descriptor)
-
-
-def _good_prefix(inflate: "zlib._Decompress", raw: bytes) -> bytes:
-    """Return what decompresses before the damage in `raw`, byte by byte."""
-    good = bytearray()
-    for index in range(len(raw)):
-        try:
-            good += inflate.decompress(raw[index : index + 1])
-        except zlib.error:
-            break
-    return bytes(good)
+        os.close(self.descriptor)
 
 
 def open_content(path: str) -> tuple[Content, FileId]:
@@ -171,10 +111,44 @@ def open_content(path: str) -> tuple[Content, FileId]:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        status = os.fstat(descriptor)
-        head = os.pread(descriptor, len(MAGIC), 0)
+        file_id = _regular(descriptor, path)
+        content = recognized(PlainContent(descriptor))
     except OSError:
         os.close(descriptor)
         raise
-    content = GzipContent(descriptor) if head == MAGIC else PlainContent(descriptor)
-    return content, FileId(status.st_dev, status.st_ino)
+    return content, file_id
+
+
+def _regular(descriptor: int, path: str) -> FileId:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return FileId(status.st_dev, status.st_ino)
+
+
+def recognized(content: Content) -> Content:
+    """Return the content as what its first bytes say by now: an archive grows out of nothing.
+
+    Raises:
+        OSError: the file cannot be read now.
+    """
+    if isinstance(content, PlainContent) and content.read(0, len(MAGIC)) == MAGIC:
+        return GzipContent(content.descriptor)
+    return content
+
+
+def foreign_codec(content: Content) -> str | None:
+    """Return the compressor of an archive that is not read here, by its magic bytes.
+
+    Raises:
+        OSError: the file cannot be read now.
+    """
+    if content.is_archive:
+        return None
+    head = content.read(0, MAGIC_BYTES)
+    return next((name for magic, name in _OTHER_MAGICS.items() if head.startswith(magic)), None)
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file."""
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -23,27 +23,33 @@ class Framer:
     def __init__(self, offset: int, limit: int) -> None:
         self.offset = offset
         self._limit = limit
-        self._carry = b""
+        self._parts: list[bytes] = []  # of the unfinished line, while it is kept whole
+        self._kept = 0
         self._skim: _Skim | None = None
 
     @property
     def searched(self) -> int:
         """Offset of the first byte that was never fed."""
-        return self.offset + (self._skim.fed if self._skim else len(self._carry))
+        return self.offset + (self._skim.fed if self._skim else self._kept)
 
     @property
     def skimming(self) -> bool:
         """Whether an over-long line is being hashed; its state outlives `forget_partial`."""
         return self._skim is not None
 
+    @property
+    def takes_hole(self) -> bool:
+        """Whether nothing but NUL was fed since the line's start: `skip_nul` may follow."""
+        return self._skim.length == 0 if self._skim else not self._kept
+
     def skip_nul(self, size: int) -> None:
-        """Take `size` NUL bytes at the start of a line as fed. No partial line may be open."""
-        self._skim = _Skim(self._limit)
-        self._skim.fed = self._skim.run = size
+        """Take `size` (at least 2) NUL bytes as fed without seeing them; needs `takes_hole`."""
+        self._skim = self._skim or _Skim(self._limit)
+        self._skim.skip(size)
 
     def forget_partial(self) -> None:
         """Drop the bytes of an unfinished line that is kept whole; it is to be fed again."""
-        self._carry = b""
+        self._parts, self._kept = [], 0
 
     def feed(self, piece: bytes) -> Iterator[Line]:
         """Yield the lines that `piece` completes; `piece` starts at `searched`."""
@@ -53,16 +59,29 @@ class Framer:
             if end < 0:
                 self._skim.add(piece)
                 return
-            yield self._end_skim(piece[:end])
+            self._skim.add(piece[:end])
+            yield self._end_skim(self._skim)
             start = end + 1
         *lines, rest = piece[start:].split(b"\n") if start else piece.split(b"\n")
-        if lines and self._carry:
-            lines[0] = self._carry + lines[0]
-            self._carry = b""
+        if lines and self._parts:
+            lines[0] = b"".join((*self._parts, lines[0]))
+            self.forget_partial()
         for raw in lines:
             yield self._line(raw)
-        if self._carry or rest:
+        if rest:
             self._keep(rest)
+
+    def rest(self) -> Line | None:
+        """Return what was fed of the unfinished line as if it ended here; None: nothing was.
+
+        Its `end` counts an LF that is not there.
+        """
+        if self._skim is not None:
+            return self._skim.line(self.offset)
+        if not self._kept:
+            return None
+        again = Framer(self.offset, self._limit)
+        return next(again.feed(b"".join((*self._parts, b"\n"))))
 
     def _line(self, raw: bytes) -> Line:
         begin = self.offset
@@ -79,32 +98,22 @@ class Framer:
         return Line(raw, begin + run, end, digest, length, nul_run=run)
 
     def _keep(self, rest: bytes) -> None:
-        carry = self._carry + rest if self._carry else rest
-        if len(carry) <= self._limit + HEAD_BYTES:
-            self._carry = carry
+        if not self._kept and len(rest) > 1 and not rest.strip(b"\0"):
+            self.skip_nul(len(rest))  # a run, however long, is counted and not kept
             return
-        self._carry = b""
-        self._skim = _Skim(self._limit)
-        self._skim.add(carry)
+        self._parts.append(rest)
+        self._kept += len(rest)
+        if self._kept > self._limit + HEAD_BYTES:
+            self._skim = _Skim(self._limit)
+            for part in self._parts:
+                self._skim.add(part)
+            self.forget_partial()
 
-    def _end_skim(self, last: bytes) -> Line:
-        skim = self._skim
-        assert skim is not None  # noqa: S101 - called only while skimming
-        skim.add(last)
+    def _end_skim(self, skim: "_Skim") -> Line:
         self._skim = None
-        begin = self.offset
-        self.offset = end = begin + skim.fed + 1
-        whole = skim.length <= self._limit  # it was a long NUL run before a short line
-        raw = bytes(skim.head if whole else skim.head[:HEAD_BYTES])
-        return Line(
-            raw,
-            begin + skim.run,
-            end,
-            skim.hash.digest(),
-            skim.length,
-            whole=whole,
-            nul_run=skim.run,
-        )
+        line = skim.line(self.offset)
+        self.offset = line.end
+        return line
 
 
 class _Skim:
@@ -118,17 +127,37 @@ class _Skim:
         self.hash = sha256()
         self._limit = limit
 
+    def skip(self, size: int) -> None:
+        """Count `size` NUL bytes of the run that the line starts with."""
+        self.fed += size
+        self.run += size
+
     def add(self, piece: bytes) -> None:
+        """Take the next bytes of the line."""
         run = 0
         if not self.length:
             run = nul_run(piece) if not self.fed else len(piece) - len(piece.lstrip(b"\0"))
-        self.fed += len(piece)
-        self.run += run
+        self.skip(run)
         piece = piece[run:]
+        self.fed += len(piece)
         self.length += len(piece)
         self.hash.update(piece)
         if len(self.head) < self._limit:
             self.head += piece[: self._limit - len(self.head)]
+
+    def line(self, begin: int) -> Line:
+        """Return the line that starts at `begin` and ends with what was fed."""
+        whole = self.length <= self._limit  # it was a long NUL run before a short line
+        raw = bytes(self.head if whole else self.head[:HEAD_BYTES])
+        return Line(
+            raw,
+            begin + self.run,
+            begin + self.fed + 1,
+            self.hash.digest(),
+            self.length,
+            whole=whole,
+            nul_run=self.run,
+        )
 
 
 def nul_run(raw: bytes) -> int:

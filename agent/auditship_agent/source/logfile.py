@@ -1,113 +1,106 @@
-"""One log file as the catalog knows it, and what is remembered of one that is gone."""
+"""One log file as the catalog knows it: name, descriptor, generation, reading and progress."""
 
+import os
 from collections import deque
+from collections.abc import MutableMapping
 from hashlib import sha256
 from typing import Final, Literal
 
 from auditship_agent.config import SourceConfig
-from auditship_agent.line import Line
-from auditship_agent.source.content import Content, FileId
-from auditship_agent.source.framing import Framer
+from auditship_agent.source.archive import GzipContent
+from auditship_agent.source.content import Content, FileId, Stamp
+from auditship_agent.source.orphans import Orphan
 from auditship_agent.source.progress import ANCHOR_BYTES, Mark, Progress
-from auditship_agent.source.tailer import PIECE_BYTES, Tailer
+from auditship_agent.source.tailer import FirstLine, Tailer
 
 FileState = Literal["new", "live", "drained", "spare", "finished", "expired", "unreadable"]
-_TURN_PIECES: Final = 64
+NO_STAMP: Final = Stamp(0, 0, 0)
+_LOOK_BYTES: Final = 4 * 1_048_576  # of a long first line that are searched in one step
 
-
-class Orphan:
-    """A generation without a file: its content is searched for by first line and anchor.
-
-    `place` is how far it was read, `size_seen` the largest size it was known to have: what lies
-    between is lost unless a file with the same content turns up.
-    """
-
-    def __init__(
-        self,
-        *,
-        source: str,
-        path: str,
-        file_id: FileId,
-        first: bytes,
-        progress: Progress,
-        place: Mark,
-        size_seen: int,
-        since: float,
-        seen_ms: int,
-        is_archive: bool,
-        lost: bool = False,
-    ) -> None:
-        self.source = source
-        self.path = path
-        self.file_id = file_id
-        self.first = first
-        self.progress = progress
-        self.place = place
-        self.size_seen = size_seen
-        self.since = since
-        self.seen_ms = seen_ms
-        self.is_archive = is_archive
-        self.lost = lost  # its gap was recorded
-
-    @property
-    def has_unread(self) -> bool:
-        """Whether bytes are known that nobody read."""
-        return self.size_seen > self.place.offset and not self.lost
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether all that was read has its outcome."""
-        return self.progress.acked >= self.place.offset
-
-
-class FirstLine:
-    """The search for a file's first complete line: what its generation is made of."""
-
-    def __init__(self, limit: int) -> None:
-        self._framer = Framer(0, limit)
-
-    def look(self, content: Content) -> Line | None:
-        """Return the first line, or None while it has no LF. Raises as `Content.read`."""
-        for _ in range(_TURN_PIECES):
-            piece = content.read(self._framer.searched, PIECE_BYTES)
-            if not piece:
-                self._framer.forget_partial()
-                return None
-            for line in self._framer.feed(piece):
-                return line
-        return None
+Agenda = MutableMapping[FileId, "LogFile"]
 
 
 class LogFile:
-    """One file of the folders: its name of today, its reading, and its progress.
+    """One file of the folders.
 
     `tailer` exists once the generation is known; `content` is None while the descriptor is closed.
+    `agenda` is shared by all files of a catalog: who is in it is `dirty`, so that nobody has to
+    walk through files that have nothing to do.
     """
 
-    def __init__(self, source: SourceConfig, path: str, file_id: FileId, *, live: bool) -> None:
+    def __init__(
+        self, source: SourceConfig, path: str, file_id: FileId, *, live: bool, agenda: Agenda
+    ) -> None:
         self.source = source
         self.path = path
+        self.home = path  # the name under which it was first seen
+        self.folder = os.path.dirname(path)  # noqa: PTH120 - compared with strings, often
         self.file_id = file_id
-        self.live = live
+        self.live = live  # it may still be written under this name
         self.state: FileState = "new"
         self.content: Content | None = None
         self.first: bytes | None = None
         self.tailer: Tailer | None = None
         self.progress = Progress(source.name)
         self.spare_of: LogFile | None = None
-        self.gone = False
+        self.gone = False  # no name leads to it; its descriptor is all there is
         self.error = ""
-        self.corrupt_at = 0
-        self.size = 0
-        self.modified_ms = 0
+        self.stamp = NO_STAMP
         self.seen_ms = 0
         self.grown_at = 0.0  # monotonic: when bytes last came
-        self.dirty = True  # something may be there to read
-        self.search = FirstLine(source.line_limit)
+        self.told_size = 0  # up to here the dead letter or a gap tells of a last line without LF
+        self.tried_size = 0  # how far it was searched for its first line
+        self._agenda = agenda
+        self._search = FirstLine(source.line_limit)
         self._sightings: deque[tuple[float, int]] = deque()  # when the file had which size
+        self.dirty = True
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something may be there to read or to find out."""
+        return self.file_id in self._agenda
+
+    @dirty.setter
+    def dirty(self, value: bool) -> None:
+        if value:
+            self._agenda[self.file_id] = self
+        else:
+            self._agenda.pop(self.file_id, None)
+
+    @property
+    def size(self) -> int:
+        """The largest size known, of the (uncompressed) content where that is known."""
+        if self.tailer is None:
+            return self.stamp.size
+        return self.tailer.size_seen
+
+    @property
+    def is_told(self) -> bool:
+        """Whether nothing stands behind the last LF that the dead letter does not have."""
+        return self.tailer is not None and (
+            not self.tailer.has_partial or self.told_size >= self.tailer.size_seen
+        )
+
+    @property
+    def size_to_keep(self) -> int:
+        """The size for the checkpoint: what the dead letter has is not missing from the file."""
+        assert self.tailer is not None  # noqa: S101 - only files that are read have an entry
+        return self.tailer.offset if self.is_told else self.tailer.size_seen
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it is an archive of which not all is good."""
+        return isinstance(self.content, GzipContent) and self.content.is_damaged
+
+    def moved(self, path: str) -> None:
+        """Follow a rename."""
+        self.path = path
+        self.folder = os.path.dirname(path)  # noqa: PTH120 - compared with strings, often
 
     def saw(self, size: int, now: float) -> None:
         """Note that the file has `size` bytes now, at second's grain."""
+        if self.tailer is not None and not self.tailer.is_archive:
+            self.tailer.size_seen = max(self.tailer.size_seen, size)
         if not self._sightings or size > self._sightings[-1][1]:
             if self._sightings and now - self._sightings[-1][0] < 1.0:
                 now = self._sightings.pop()[0]
@@ -122,12 +115,30 @@ class LogFile:
         )
         return None if read_to_end or not self._sightings else self._sightings[0][0]
 
-    def begin(self, first: bytes, progress: Progress, place: Mark) -> None:
+    def find_first(self) -> bool:
+        """Search on for the first line; return whether `first` is known now.
+
+        `dirty` stays set as long as looking on makes sense.
+
+        Raises:
+            OSError, CorruptArchiveError: it cannot be read.
+        """
+        assert self.content is not None  # noqa: S101 - opened and prepared by the caller
+        line = self._search.look(self.content, _LOOK_BYTES)
+        if line is not None:
+            self.first = line.sha256
+        elif self._search.at_end:
+            self.dirty = False
+            self.tried_size = self.content.size() or 0
+        return line is not None
+
+    def begin(self, progress: Progress, place: Mark) -> None:
         """Start reading at `place`, now that the generation is known."""
         assert self.content is not None  # noqa: S101 - the first line was just read from it
-        self.first = first
+        assert self.first is not None  # noqa: S101 - the same
+        progress.source = self.source.name
         self.progress = progress
-        self.tailer = Tailer(self.content, self.file_id, place, self.source.line_limit)
+        self.tailer = Tailer(self.content, self.first, place, self.source.line_limit)
         self.spare_of = None
         self.state = "live" if self.live and not self.gone else "drained"
         self.dirty = True
@@ -136,9 +147,11 @@ class LogFile:
         """Forget the generation: the same file holds another content now."""
         self.first = None
         self.tailer = None
+        self.spare_of = None
         self.progress = Progress(self.source.name)
         self.state = "new"
-        self.search = FirstLine(self.source.line_limit)
+        self.told_size = 0
+        self._search = FirstLine(self.source.line_limit)
         self._sightings.clear()
         self.dirty = True
 
@@ -159,6 +172,9 @@ class LogFile:
     def holds(self, place: Mark) -> bool:
         """Whether the content has the anchor of `place`. Raises as `Content.read`."""
         assert self.content is not None  # noqa: S101 - callers open it first
+        size = self.content.size()
+        if size is not None and size < place.offset:
+            return False
         back = min(ANCHOR_BYTES, place.offset)
         found = self.content.read(place.offset - back, back) if back else b""
         return len(found) == back and sha256(found).digest() == place.anchor
@@ -167,7 +183,7 @@ class LogFile:
         """Return what is to be remembered of the generation, or None when none is known."""
         if self.first is None or self.tailer is None:
             return None
-        return Orphan(
+        orphan = Orphan(
             source=self.source.name,
             path=self.path,
             file_id=self.file_id,
@@ -178,4 +194,24 @@ class LogFile:
             since=now,
             seen_ms=self.seen_ms,
             is_archive=self.tailer.is_archive,
+            is_drained=not self.live,
+            sought=self.state != "finished",
         )
+        orphan.begin = max(orphan.begin, self.told_size)
+        return orphan
+
+
+def same_tail(copy: LogFile, original: LogFile) -> bool:
+    """Whether the end of what `copy` has stands at the same place in `original`.
+
+    Both are open and prepared. Raises as `Content.read`.
+    """
+    assert copy.content is not None  # noqa: S101 - the caller opened both
+    assert original.content is not None  # noqa: S101 - the same
+    size = copy.content.size()
+    other = original.content.size()
+    if size is None or other is None or size > other:
+        return False
+    back = min(ANCHOR_BYTES, size)
+    here = copy.content.read(size - back, back) if back else b""
+    return here == (original.content.read(size - back, back) if back else b"")

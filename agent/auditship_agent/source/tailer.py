@@ -3,7 +3,7 @@
 A tailer owns a descriptor, not a path: a rename changes neither what it reads nor where it stands.
 Only complete lines leave; the rest waits in the file, so that a stop in mid-line costs nothing.
 Each turn starts with a look back: the bytes before the offset must still have the anchor's hash,
-which finds a truncation that has already regrown.
+and the last bytes read must still stand there, which finds a truncation that already regrew.
 
 Invariant: `offset` is the first byte of the first line that has not left this module.
 Known loss: bytes cut off by a truncation before they were read. They become one gap event.
@@ -14,11 +14,13 @@ from hashlib import sha256
 from typing import Final
 
 from auditship_agent.line import Line
-from auditship_agent.source.content import Content, FileId, PlainContent
+from auditship_agent.source.content import Content, PlainContent
 from auditship_agent.source.framing import Framer
 from auditship_agent.source.progress import ANCHOR_BYTES, Mark
 
 PIECE_BYTES: Final = 65_536
+PREPARE_BYTES: Final = 16 * 1_048_576  # of an archive that are checked in one turn
+_LAST_BYTES: Final = 64
 
 
 class ReplacedError(Exception):
@@ -29,19 +31,58 @@ class ReplacedError(Exception):
         self.shrunk = shrunk
 
 
-class Tailer:
-    """The reading of one content; knows nothing of paths, checkpoints or events."""
+class FirstLine:
+    """The search for a file's first complete line: what its generation is made of."""
 
-    def __init__(self, content: Content, file_id: FileId, start: Mark, limit: int) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._framer = Framer(0, limit)
+        self.at_end = False  # no LF up to the file's end: look again when it grew
+
+    def look(self, content: Content, budget: int = PREPARE_BYTES) -> Line | None:
+        """Return the first line; None: not found within `budget` bytes, or `at_end`.
+
+        Raises:
+            OSError, CorruptArchiveError: as `Content.read`.
+        """
+        self.at_end = False
+        size = content.size()
+        if size is not None and size < self._framer.searched:
+            self._framer = Framer(0, self._limit)  # truncated while it was searched
+        until = self._framer.searched + budget
+        while self._framer.searched < until:
+            at = self._framer.searched
+            piece = content.read(at, PIECE_BYTES)
+            if not piece:
+                self._framer.forget_partial()
+                self.at_end = True
+                return None
+            if hole := hole_at(content, at, piece, self._framer):
+                self._framer.skip_nul(hole)
+                continue
+            for line in self._framer.feed(piece):
+                return line
+        return None
+
+
+class Tailer:
+    """The reading of one content; knows nothing of paths, checkpoints or events.
+
+    `first` is the SHA-256 of the first line: ids rest on it, so a reading from 0 proves it again.
+    `size_seen` is the largest size known, bytes.
+    """
+
+    def __init__(self, content: Content, first: bytes, start: Mark, limit: int) -> None:
         self.content: Content | None = content
-        self.file_id = file_id
         self.is_archive = content.is_archive
         self.size_seen = start.offset
+        self._first = first
         self._limit = limit
         self._framer = Framer(start.offset, limit)
         self._searched = start.offset
+        self._last = b""  # the bytes before `_searched` as they were read
         self._anchor = start.anchor
-        self._window = b""  # the last bytes fed, which end at `_window_end`
+        self._window = b""  # during a turn: the bytes read before `_window_end`
         self._window_end = start.offset
 
     @property
@@ -83,64 +124,76 @@ class Tailer:
             OSError, CorruptArchiveError: it cannot be read (further).
         """
         content = self.content
-        if content is None or not self._look_back(content):
+        if content is None or not content.prepare(PREPARE_BYTES):
             return
-        at = self._framer.searched
-        used = 0
+        self._look_back(content)
+        if not self._framer.skimming and not self._finds_end(content):
+            return
+        self._window_end = self._framer.searched
+        self._window = self._before(content, self._window_end)
+        try:
+            yield from self._lines(content, budget)
+        finally:
+            self._window = b""
+            self._framer.forget_partial()
+
+    def _lines(self, content: Content, budget: int) -> Iterator[Line]:
+        begin = at = self._framer.searched
+        size_seen = self.size_seen
         while piece := content.read(at, PIECE_BYTES):
-            if skipped := self._skip_hole(content, at, piece):
-                at += skipped
-                self._window = bytes(ANCHOR_BYTES)
+            if hole := hole_at(content, at, piece, self._framer):
+                self._framer.skip_nul(hole)
+                self._take(at + hole, bytes(min(hole, ANCHOR_BYTES)))
+                at += hole
                 continue
-            self._window = self._window[-ANCHOR_BYTES:] + piece
             at += len(piece)
-            used += len(piece)
-            self._searched = self._window_end = at
-            self.size_seen = max(self.size_seen, at)
+            self._take(at, piece)
             before = self._framer.offset
-            yield from self._framer.feed(piece)
+            for line in self._framer.feed(piece):
+                if line.begin == 0 and line.sha256 != self._first:
+                    self.size_seen = size_seen
+                    self.stop_at(0)
+                    raise ReplacedError(shrunk=False)  # since its first line was looked at
+                yield line
             if self._framer.offset > before:
                 self._anchor = self._anchor_at(self._framer.offset)
             elif not self._framer.skimming:
                 continue  # a line that is kept whole is read to its end in one turn
-            if used >= budget:
-                break
-        self._window = b""
-        self._framer.forget_partial()
+            if at - begin >= budget:
+                return
 
-    def _look_back(self, content: Content) -> bool:
-        """Check the anchor; return whether a line may be complete behind the offset."""
-        offset = self._framer.offset
-        size = content.size()
+    def _take(self, end: int, piece: bytes) -> None:
+        """Note that everything up to `end` was read, and what its last bytes are."""
+        self._window = self._window[-ANCHOR_BYTES:] + piece
+        self._searched = self._window_end = end
+        self._last = self._window[-_LAST_BYTES:]
+        self.size_seen = max(self.size_seen, end)
+
+    def _look_back(self, content: Content) -> None:
+        """Prove that the file still is the one that was read."""
+        size, last = content.size(), len(self._last)
         if size is not None and size < self._searched:
             raise ReplacedError(shrunk=True)
-        back = min(ANCHOR_BYTES, offset)
-        self._window = content.read(offset - back, back) if back else b""
-        self._window_end = offset
-        if sha256(self._window).digest() != self._anchor:
+        if last and content.read(self._searched - last, last) != self._last:
             raise ReplacedError(shrunk=False)
-        return self._framer.searched > offset or self._finds_end(content)
+        if sha256(self._before(content, self.offset)).digest() != self._anchor:
+            raise ReplacedError(shrunk=False)
+
+    @staticmethod
+    def _before(content: Content, offset: int) -> bytes:
+        back = min(ANCHOR_BYTES, offset)
+        return content.read(offset - back, back) if back else b""
 
     def _finds_end(self, content: Content) -> bool:
         """Look for LF behind what was searched already, so that a slow line is read only once."""
-        if self._searched <= self._framer.offset + PIECE_BYTES:
+        if self._searched <= self.offset + PIECE_BYTES:
             return True
         while piece := content.read(self._searched, PIECE_BYTES):
-            if b"\n" in piece or self._searched - self._framer.offset > self._limit:
+            if b"\n" in piece or self._searched - self.offset > self._limit:
                 return True
-            self._searched += len(piece)
-            self.size_seen = max(self.size_seen, self._searched)
+            self._take(self._searched + len(piece), piece)
+        self._window = b""
         return False
-
-    def _skip_hole(self, content: Content, at: int, piece: bytes) -> int:
-        """Let a hole count as the NUL run that it reads as, without reading it; return its size."""
-        if piece[0] or at != self._framer.offset or not isinstance(content, PlainContent):
-            return 0
-        hole = content.next_data(at) - at
-        if hole < PIECE_BYTES:
-            return 0
-        self._framer.skip_nul(hole)
-        return hole
 
     def mark_at(self, offset: int) -> Mark:
         """Return the mark of a line's end: of the line just yielded, or, between turns, the place.
@@ -151,6 +204,9 @@ class Tailer:
 
     def _anchor_at(self, offset: int) -> bytes:
         stop = len(self._window) - (self._window_end - offset)
+        if stop < min(ANCHOR_BYTES, offset):  # far back, in a line of many pieces
+            assert self.content is not None  # noqa: S101 - a turn is under way
+            return sha256(self._before(self.content, offset)).digest()
         return sha256(self._window[max(0, stop - ANCHOR_BYTES) : stop]).digest()
 
     def reread(self, begin: int, end: int) -> Line | None:
@@ -159,20 +215,49 @@ class Tailer:
         Raises:
             OSError, CorruptArchiveError: it cannot be read now.
         """
-        if self.content is None:
+        if self.content is None or not self.content.prepare(PREPARE_BYTES):
             return None
         raw = self.content.read(begin, end - begin)
         return next(Framer(begin, self._limit).feed(raw), None)
+
+    def unfinished(self) -> Line | None:
+        """Return what stands behind the last LF as a line; None: nothing, or it grew an LF.
+
+        Raises:
+            OSError, CorruptArchiveError: it cannot be read now.
+        """
+        content = self.content
+        if content is None:
+            return None
+        self._look_back(content)
+        while piece := content.read(self._framer.searched, PIECE_BYTES):
+            if b"\n" in piece:
+                break
+            for _ in self._framer.feed(piece):
+                pass  # without LF nothing leaves
+        line = None if piece else self._framer.rest()
+        self._framer.forget_partial()
+        return line
 
     def stop_at(self, offset: int) -> None:
         """End the turn at the begin or end of the line just yielded; the next starts there."""
         self._anchor = self._anchor_at(offset)
         self._framer = Framer(offset, self._limit)
         self._searched = offset
+        self._last = b""
         self._window = b""
 
-    def close(self) -> None:
-        """Release the descriptor; the place stays known."""
-        if self.content is not None:
-            self.content.close()
-            self.content = None
+    def give_up_rest(self, size: int) -> None:
+        """Forget what was seen behind `size`: it was cut off. The offset stays, at most `size`."""
+        self._framer = Framer(self.offset, self._limit)
+        self._searched = self.offset
+        self._last = b""
+        self.size_seen = size
+
+
+def hole_at(content: Content, at: int, piece: bytes, framer: Framer) -> int:
+    """Return the size of the hole at `at` that counts as a NUL run without being read, or 0."""
+    if piece[0] or not framer.takes_hole or not isinstance(content, PlainContent):
+        return 0
+    hole = content.next_data(at) - at
+    return hole if hole >= PIECE_BYTES else 0

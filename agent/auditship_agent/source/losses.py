@@ -1,0 +1,164 @@
+"""What cannot be had any more, and when that is certain: gaps, damaged archives, last lines.
+
+Nothing is called lost before its content was searched for `gap_after_s`, and a file is finished
+only when it was read to its end and stayed quiet for `finish_after_s`.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from auditship_agent.line import Line
+from auditship_agent.source.archive import CorruptArchiveError, GzipContent
+from auditship_agent.source.framing import Framer
+from auditship_agent.source.logfile import LogFile
+from auditship_agent.source.orphans import Orphan
+from auditship_agent.source.shelf import Gap, Shelf
+
+DAY_MS: Final = 86_400_000
+UNKNOWN_FIRST: Final = sha256(b"").digest()  # of a file whose first line nobody saw
+
+
+class Losses:
+    """Tells what is lost on a shelf, and lets go of what is settled.
+
+    `unfinished` are rotated files with a last line that has no LF, for the dead letter.
+    """
+
+    def __init__(self, shelf: Shelf, *, keep_days: int) -> None:
+        self._shelf = shelf
+        self._keep_ms = keep_days * DAY_MS
+        self.unfinished: list[tuple[LogFile, Line]] = []
+
+    def settle(self) -> None:
+        """Go through files and orphans once."""
+        self.unfinished = []
+        now = self._shelf.clock.monotonic()
+        for file in list(self._shelf.files.values()):
+            if file.state == "unreadable" and now - file.grown_at >= file.source.gap_after_s:
+                self._give_up(file)
+            elif self._is_over(file, now):
+                self._finish(file)
+        for orphan in self._shelf.orphans:
+            self._look_at(orphan, now)
+
+    # -- files ----------------------------------------------------------------------------
+
+    @staticmethod
+    def _is_over(file: LogFile, now: float) -> bool:
+        tailer = file.tailer
+        if tailer is None or file.dirty or file.state not in {"live", "drained"}:
+            return False
+        may_grow = file.live and not tailer.is_archive and not file.gone
+        quiet = now - file.grown_at >= file.source.finish_after_s
+        return quiet and not may_grow and file.progress.acked >= tailer.offset
+
+    def _finish(self, file: LogFile) -> None:
+        """Close a file that was read to its end; first its last line, if that has no LF."""
+        assert file.tailer is not None  # noqa: S101 - `_is_over`
+        if not file.is_told:
+            self._tell_unfinished(file)
+            return
+        file.state = "finished"
+        self._shelf.log.info("file.finished", path=file.path, offset=file.tailer.offset)
+        self._shelf.descriptors.close(file)
+        if file.gone:
+            self._shelf.drop(file)
+
+    def _tell_unfinished(self, file: LogFile) -> None:
+        shelf, tailer = self._shelf, file.tailer
+        assert tailer is not None  # noqa: S101 - `_is_over`
+        assert file.first is not None  # noqa: S101 - the same
+        if not shelf.open(file):
+            return
+        try:
+            line = tailer.unfinished()
+        except (OSError, CorruptArchiveError) as error:
+            shelf.failed(file, error)
+            return
+        if line is None:
+            file.dirty = True  # it did grow
+        elif line.length:
+            self.unfinished.append((file, line))
+        else:
+            file.told_size = tailer.size_seen
+            shelf.gaps.append(
+                Gap(file.source.name, file.path, file.first, line.begin, line.offset, "nul_run")
+            )
+
+    def _give_up(self, file: LogFile) -> None:
+        """An archive stayed unreadable for long: what only it held is lost."""
+        shelf = self._shelf
+        file.state = "finished"
+        content = file.content
+        shelf.descriptors.close(file)
+        if not isinstance(content, GzipContent):
+            return  # another compressor: what it should hold is an orphan with unread bytes
+        shelf.log.error("file.corrupt", path=file.path, good_bytes=content.size())
+        first = file.first or _first_of(content.head, file.source.line_limit)
+        begin = file.tailer.offset if file.tailer else 0
+        known = [orphan.size_seen for orphan in shelf.orphans.of(first)]
+        known += [f.size for f in shelf.files.values() if f.first == first and f is not file]
+        if max(known, default=-1) < content.decoded:
+            read = [o.size_seen for o in shelf.orphans.of(first)]
+            begin = max(begin, *read, 0)
+            shelf.gaps.append(
+                Gap(file.source.name, file.path, first, begin, begin, "corrupt_archive")
+            )
+
+    # -- orphans --------------------------------------------------------------------------
+
+    def _look_at(self, orphan: Orphan, now: float) -> None:
+        shelf = self._shelf
+        source = shelf.sources.get(orphan.source)
+        patience = source.gap_after_s if source else float("inf")  # not configured: not our loss
+        if now - orphan.since >= patience:
+            orphan.sought = False
+            if orphan.has_unread:
+                self._tell_lost(orphan)
+        old = shelf.clock.now_ms() - orphan.seen_ms > self._keep_ms
+        if old and orphan.is_settled and (source is None or not orphan.has_unread):
+            shelf.orphans.remove(orphan)
+
+    def _tell_lost(self, orphan: Orphan) -> None:
+        """Record what no file of the folders has. Bytes that turn up later are stored as usual."""
+        shelf = self._shelf
+        damaged = False
+        for file in shelf.files.values():
+            if file.first == orphan.first and file.file_id != orphan.file_id:
+                damaged |= file.is_damaged or file.state == "unreadable"
+                self._shrink(orphan, file)
+            elif file.first is None and isinstance(file.content, GzipContent):
+                damaged |= _first_of(file.content.head, file.source.line_limit) == orphan.first
+        if not orphan.has_unread:
+            return
+        orphan.is_lost = True
+        reason = "truncated" if orphan.file_id in shelf.files else "deleted"
+        shelf.gaps.append(
+            Gap(
+                orphan.source,
+                orphan.path,
+                orphan.first,
+                orphan.begin,
+                orphan.size_seen,
+                "corrupt_archive" if damaged else reason,
+            )
+        )
+
+    def _shrink(self, orphan: Orphan, file: LogFile) -> None:
+        """Take from an orphan what a file with the same content has, which is read for itself."""
+        if file.tailer is None or not self._shelf.open(file, briefly=True):
+            return
+        try:
+            if file.holds(orphan.place):
+                size = file.tailer.offset if file.is_damaged else file.size
+                orphan.begin = max(orphan.begin, min(size, orphan.size_seen))
+        except (OSError, CorruptArchiveError) as error:
+            self._shelf.failed(file, error)
+        finally:
+            self._shelf.descriptors.trim()
+
+
+def _first_of(head: bytes, limit: int) -> bytes:
+    """Return the hash of the first line of a damaged archive, as far as it can be told."""
+    line = next(Framer(0, limit).feed(head), None)
+    return line.sha256 if line else UNKNOWN_FIRST
