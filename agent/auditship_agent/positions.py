@@ -1,21 +1,30 @@
 """What the agent tells of itself: `status.json`, replaced each second, read by `status`.
 
-Not fsynced: it is for people and monitoring, and no decision rests on it after a crash.
+Not fsynced: it is for people and monitoring, and no decision rests on it after a crash. For an
+agent that does not run any more, the checkpoint has the last word on what is acknowledged.
 """
 
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from auditship_agent.checkpoint import Entry, Snapshot
 from auditship_indexer.event.line import plain, size_text
 
 NAME: Final = "status.json"
+_MODE: Final = 0o600
+_DAY_S: Final = 86_400
 
 
 class FileStatus(Struct, frozen=True):
-    """One file: how large, how much of it is acknowledged (bytes), and what is wrong."""
+    """One file: how large, how much of it is acknowledged (bytes), and what is wrong.
+
+    `lag_s` is the age of the oldest line in it without an outcome, since it was first seen.
+    """
 
     path: str
     state: str
@@ -24,6 +33,12 @@ class FileStatus(Struct, frozen=True):
     read: int
     acked: int
     error: str = ""
+    lag_s: float = 0.0
+
+    @property
+    def lag(self) -> int:
+        """Bytes that are not acknowledged."""
+        return max(0, self.size - self.acked)
 
 
 class SourceStatus(Struct, frozen=True):
@@ -63,12 +78,17 @@ class Status(Struct, frozen=True):
     checkpoint_sequence: int
     sources: tuple[SourceStatus, ...]
     doubles: dict[str, str] = {}
+    dead_letter_max_bytes: int = 0
+    checkpoint_age_s: float = 0.0
+    config_rejected: str = ""
 
 
 def write(folder: Path, status: Status) -> None:
-    """Replace `status.json`. Raises OSError."""
+    """Replace `status.json`, readable by the agent's user only. Raises OSError."""
     new = folder / f"{NAME}.new"
-    new.write_bytes(msgspec.json.encode(status))
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(status))
     new.replace(folder / NAME)
 
 
@@ -84,12 +104,86 @@ def read(folder: Path) -> Status | None:
         return None
 
 
-def told(status: Status) -> str:
+def at_rest(status: Status | None, snapshot: Snapshot) -> Status:
+    """Return what is known of an agent that does not run: the checkpoint, and the rest as told."""
+    by_generation = {entry.generation: entry for entry in snapshot.entries}
+    if status is None:
+        return _of_snapshot(snapshot)
+    sources = tuple(
+        msgspec.structs.replace(
+            source,
+            pending=0,
+            oldest_unacknowledged_s=0.0,
+            files=tuple(
+                _settled(file, by_generation.get(file.generation)) for file in source.files
+            ),
+        )
+        for source in status.sources
+    )
+    return msgspec.structs.replace(
+        status, sources=sources, in_flight=0, checkpoint_sequence=snapshot.sequence
+    )
+
+
+def _settled(file: FileStatus, entry: Entry | None) -> FileStatus:
+    if entry is None or entry.path != file.path:
+        return file
+    return msgspec.structs.replace(file, acked=entry.acked, size=max(file.size, entry.size))
+
+
+def _of_snapshot(snapshot: Snapshot) -> Status:
+    names = sorted({entry.source for entry in snapshot.entries})
+    sources = tuple(
+        SourceStatus(
+            name=name,
+            preset="",
+            read=0,
+            stored=0,
+            present=0,
+            ignored=0,
+            dead=0,
+            pending=0,
+            oldest_unacknowledged_s=0.0,
+            held="",
+            files=tuple(_of_entry(entry) for entry in snapshot.entries if entry.source == name),
+        )
+        for name in names
+    )
+    return Status(
+        agent=snapshot.agent,
+        server=snapshot.server,
+        region=snapshot.region,
+        version="",
+        pid=0,
+        started=snapshot.written,
+        written=snapshot.written,
+        hosts=0,
+        window=0,
+        in_flight=0,
+        held={},
+        health=(),
+        dead_letters_open=0,
+        dead_letter_bytes=0,
+        lost_bytes=0,
+        checkpoint_sequence=snapshot.sequence,
+        sources=sources,
+    )
+
+
+def _of_entry(entry: Entry) -> FileStatus:
+    return FileStatus(
+        entry.path, entry.state, entry.generation, entry.size, entry.acked, entry.acked
+    )
+
+
+def told(status: Status, *, running: bool = True) -> str:
     """Return a status as lines for a terminal."""
     held = "; ".join(f"{what}: {why}" for what, why in status.held.items()) or "nothing"
+    life = f"up {_duration(status)}" if running else f"stopped, last seen {status.written}"
     head = (
-        f"{status.agent} on {status.server} ({status.region})  since {status.started}   "
-        f"{status.hosts} hosts, window {status.in_flight} of {status.window}   held: {held}"
+        f"{status.agent} on {status.server} ({status.region})  {life}   "
+        f"{status.hosts} hosts, window {status.in_flight} of {status.window}   "
+        f"held: {plain(held)}"
     )
     lines = [head]
     for source in status.sources:
@@ -100,18 +194,31 @@ def told(status: Status) -> str:
             f"oldest unacknowledged {source.oldest_unacknowledged_s:.1f} s"
         )
         lines += [f"  {_file_told(file)}" for file in source.files]
+    room = f" of {size_text(status.dead_letter_max_bytes)}" if status.dead_letter_max_bytes else ""
     lines.append(
-        f"dead letters {status.dead_letters_open:,} open ({size_text(status.dead_letter_bytes)})"
-        f"   lost bytes {status.lost_bytes:,}   checkpoint {status.checkpoint_sequence}"
+        f"dead letters {status.dead_letters_open:,} open "
+        f"({size_text(status.dead_letter_bytes)}{room})   lost bytes {status.lost_bytes:,}   "
+        f"checkpoint {status.checkpoint_sequence}, {status.checkpoint_age_s:.1f} s ago"
     )
-    lines += [f"unhealthy: {reason}" for reason in status.health]
+    if status.config_rejected:
+        lines.append(f"configuration rejected: {plain(status.config_rejected)}")
+    lines += [f"unhealthy: {plain(reason)}" for reason in status.health]
     return "\n".join(lines)
+
+
+def _duration(status: Status) -> str:
+    """Return the time from start to status as `3d 04:11`."""
+    began, now = (datetime.fromisoformat(text) for text in (status.started, status.written))
+    days, seconds = divmod(max(0, int((now - began).total_seconds())), _DAY_S)
+    minutes = seconds // 60
+    return f"{days}d {minutes // 60:02}:{minutes % 60:02}"
 
 
 def _file_told(file: FileStatus) -> str:
     error = f"   {plain(file.error)}" if file.error else ""
+    late = f", {file.lag_s:.1f} s" if file.lag_s else ""
     return (
         f"{file.state:10} {file.generation[:8] or '-':8}  {plain(file.path)}  "
         f"{size_text(file.size)}  acknowledged {size_text(file.acked)}  "
-        f"lag {size_text(max(0, file.size - file.acked))}{error}"
+        f"lag {size_text(file.lag)}{late}{error}"
     )

@@ -8,8 +8,10 @@ import click
 import msgspec
 
 from auditship_agent import check, positions
+from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig, find, load_agent
-from auditship_agent.runner import Agent, StateFolder, build, loop
+from auditship_agent.durable import RealDisk
+from auditship_agent.runner import Agent, StateFolder, build, once, run
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.log import Log
 
@@ -40,7 +42,7 @@ def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
         gc.collect()
         gc.freeze()
         try:
-            loop.run(agent)
+            run(agent, lambda: load_agent(path))
         finally:
             agent.close()
 
@@ -53,7 +55,7 @@ def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
     with StateFolder(Path(config.state.dir)):
         agent = _wired(path, config, _log(config, quiet=True), accept_identity_change=False)
         try:
-            complete = loop.once(agent, deadline_s=deadline_s)
+            complete = once(agent, deadline_s=deadline_s)
         finally:
             agent.close()
         for source in config.sources:
@@ -79,18 +81,18 @@ def verify(config_path: Path | None, *, local: bool) -> bool:
 
 def tell_status(config_path: Path | None, *, as_json: bool) -> bool:
     """Print the last status; return whether the agent runs, is well and holds nothing."""
-    config = load_agent(find(config_path))
-    folder = Path(config.state.dir)
+    folder = Path(load_agent(find(config_path)).state.dir)
+    running = StateFolder(folder).is_locked()
     status = positions.read(folder)
+    if not running:
+        snapshot, _ = CheckpointFile(folder, RealDisk()).load()
+        status = positions.at_rest(status, snapshot) if snapshot else status
     if status is None:
         click.echo(f"{folder}: no agent has worked here yet", err=True)
         return False
-    running = StateFolder(folder).is_locked()
     if as_json:
         told = msgspec.to_builtins(status) | {"running": running}
         click.echo(msgspec.json.encode(told).decode())
     else:
-        click.echo(positions.told(status))
-        if not running:
-            click.echo(f"not running; this was written at {status.written}")
+        click.echo(positions.told(status, running=running))
     return running and not status.held and not status.health

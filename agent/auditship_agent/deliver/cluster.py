@@ -86,16 +86,25 @@ class Cluster:
 
     def took(self, host: Host, *, was_full: bool, is_clean: bool) -> None:
         """A request was taken: what was wrong with host and cluster is over."""
-        self.hosts.well(host)
         self.flow.clean(was_full=was_full and is_clean)
-        for event in ("host.ejected", "bulk.reply_invalid"):
-            self._log.recovered(f"{event}:{host.address}", "host.back", host=host.address)
-        self._log.recovered("hold", "bulk.resumed")
-        self._metrics.held.labels(_LABEL).set(0)
+        self._answered(host)
         if is_clean:
             self.alarm = ""
             for level in _LEVELS:
                 self._log.recovered(f"busy:{level}", "bulk.resumed")
+
+    def took_nothing(self, host: Host) -> None:
+        """A request was taken and all of its documents have to come again: a pause for all."""
+        self.flow.hold = ""
+        self.flow.pause(self._clock.monotonic())
+        self._answered(host)
+
+    def _answered(self, host: Host) -> None:
+        self.hosts.well(host)
+        for event in ("host.ejected", "bulk.reply_invalid"):
+            self._log.recovered(f"{event}:{host.address}", "host.back", host=host.address)
+        self._log.recovered("hold", "bulk.resumed")
+        self._metrics.held.labels(_LABEL).set(0)
 
     def _hold(self, why: str) -> None:
         """Everything waits for a person; nothing is dropped."""

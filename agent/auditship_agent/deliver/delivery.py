@@ -109,6 +109,15 @@ class Delivery:
         self._metrics.window.set(self.flow.window)
         self._metrics.in_flight.set(len(self._in_flight))
 
+    def reconfigure(self, config: DeliveryConfig, hosts: Hosts) -> None:
+        """Take other settings and hosts; requests under way go on with the ones of before."""
+        self._config = config
+        self.flow.reconfigure(config)
+        self._indices.probe_s = config.hold_probe_s
+        self._senders.resize(config.max_in_flight)
+        before, self._cluster.hosts = self._cluster.hosts, hosts
+        before.close()
+
     def close(self, timeout_s: float = 0.0) -> bool:
         """Send no more; wait for requests under way and return whether all have ended.
 
@@ -204,11 +213,12 @@ class Delivery:
         for one in again:
             self._metrics.retries.labels(named(one.type)).inc()
         late = next((one for one in again if one.fate is Fate.RETRY), None)
-        self._cluster.took(host, was_full=was_full, is_clean=late is None)
         if late is not None:
             self._cluster.took_part(late.type, f"{late.type} for {len(again)} of {len(told)}")
-            if len(again) == len(told):
-                self.flow.pause(self._clock.monotonic())
+        if late is not None and len(again) == len(told):
+            self._cluster.took_nothing(host)
+        else:
+            self._cluster.took(host, was_full=was_full, is_clean=late is None)
         return self._bodies.taken(waiting, told, self._clock.monotonic())
 
     # -- days that were not made ahead ----------------------------------------------------

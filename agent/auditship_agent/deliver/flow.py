@@ -27,6 +27,13 @@ class Flow:
         self.gate = float("-inf")  # nothing is sent before
         self.hold = ""  # why nothing is sent, until a person acts
 
+    def reconfigure(self, config: DeliveryConfig) -> None:
+        """Take other settings. A hold is probed at once: maybe they are what it waited for."""
+        self._config = config
+        self._window = min(self._window, config.max_in_flight)
+        if self.hold:
+            self.gate = self._wished
+
     @property
     def window(self) -> int:
         """How many requests may be under way: one while something is wrong."""

@@ -28,7 +28,7 @@ class Indices:
     """What is known of the indices. Main thread only; times are monotonic seconds."""
 
     def __init__(self, probe_s: float, *, log: Log, metrics: Metrics) -> None:
-        self._probe_s = probe_s
+        self.probe_s = probe_s
         self._log = log
         self._metrics = metrics
         self._waiting: dict[str, _Waiting] = {}
@@ -78,7 +78,7 @@ class Indices:
 
     def hold(self, index: str, why: str, now: float) -> None:
         """Documents of this index wait for a person; nothing is dropped."""
-        self._waiting[index] = _Waiting(why, now + self._probe_s)
+        self._waiting[index] = _Waiting(why, now + self.probe_s)
         self._metrics.held.labels(_LABEL).set(1)
         self._log.fault(f"index:{index}", "index.held", index=index, why=why)
 
@@ -87,7 +87,7 @@ class Indices:
     def is_missing(self, index: str, now: float) -> None:
         """The index does not exist: it is to be made. A hold stays a hold."""
         waiting = self._waiting.setdefault(index, _Waiting("", 0.0))
-        waiting.probe_at = now + self._probe_s
+        waiting.probe_at = now + self.probe_s
         waiting.is_missing = True
 
     def to_make(self) -> list[str]:

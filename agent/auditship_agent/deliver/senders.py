@@ -54,7 +54,7 @@ _STOP: Final = None
 
 
 class Senders:
-    """A fixed number of sender threads; `wake` is called from them when a reply is there."""
+    """Sender threads; `wake` is called from them when a reply is there."""
 
     def __init__(self, count: int, *, clock: Clock, wake: Callable[[], None]) -> None:
         self._jobs: queue.SimpleQueue[_Send | _MakeDay | None] = queue.SimpleQueue()
@@ -62,12 +62,19 @@ class Senders:
         self._clock = clock
         self._wake = wake
         self._number = 0
-        self._threads = [
-            threading.Thread(target=self._work, name=f"sender-{n}", daemon=True)
-            for n in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._count = 0
+        self.resize(count)
+
+    def resize(self, count: int) -> None:
+        """Change the number of threads; one that is busy ends after its job."""
+        for _ in range(count - self._count):
+            name = f"sender-{len(self._threads)}"
+            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+            self._threads[-1].start()
+        for _ in range(self._count - count):
+            self._jobs.put(_STOP)
+        self._count = count
 
     def send(self, use: Use, body: Body) -> int:
         """Hand a body to a free thread and return the number of the request."""
@@ -92,8 +99,7 @@ class Senders:
 
     def close(self) -> None:
         """Take no more jobs; each thread ends after those handed over. Never waits."""
-        for _ in self._threads:
-            self._jobs.put(_STOP)
+        self.resize(0)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the threads, together at most `timeout_s`; return whether all have ended."""

@@ -14,6 +14,7 @@ from auditship_agent.source.progress import Mark, Progress
 from auditship_indexer.clock import Clock, iso_ms
 from auditship_indexer.event.identity import generation
 
+_SLACK_MS: Final = 60_000
 _STATES: Final = {"live", "drained", "finished"}
 
 
@@ -44,13 +45,30 @@ def orphans_of(snapshot: Snapshot, now: float) -> list[Orphan]:
 
 
 class Recorder:
-    """Makes snapshots of one agent. `sequence` rises with each."""
+    """Makes snapshots of one agent. `sequence` rises with each, `written_ms` never falls.
 
-    def __init__(self, config: AgentConfig, boot: str, sequence: int, clock: Clock) -> None:
-        self._config = config
+    It does not run ahead of the monotonic clock either: a wall clock that steps into the future
+    for a moment must not make the guard wait for that future.
+    """
+
+    def __init__(
+        self, config: AgentConfig, boot: str, sequence: int, clock: Clock, *, written_ms: int = 0
+    ) -> None:
+        self.config = config
         self._boot = boot
         self._clock = clock
+        self._made_at: float | None = None
         self.sequence = sequence
+        self.written_ms = written_ms
+
+    def _stamp(self) -> str:
+        now_ms, now = self._clock.now_ms(), self._clock.monotonic()
+        if self._made_at is not None:
+            most_ms = self.written_ms + round((now - self._made_at) * 1000) + _SLACK_MS
+            now_ms = min(now_ms, most_ms)
+        self._made_at = now
+        self.written_ms = max(self.written_ms, now_ms)
+        return iso_ms(self.written_ms)
 
     def snapshot(self, catalog: Catalog, outbox: Outbox) -> Snapshot:
         """Return the state to be saved now."""
@@ -58,14 +76,14 @@ class Recorder:
         entries += [self._of_orphan(orphan) for orphan in catalog.orphans]
         self.sequence += 1
         return Snapshot(
-            agent=self._config.agent_id,
+            agent=self.config.agent_id,
             boot=self._boot,
             entries=tuple(entries),
             own=outbox.snapshot(),
-            region=self._config.server.region,
+            region=self.config.server.region,
             sequence=self.sequence,
-            server=self._config.server.id,
-            written=iso_ms(self._clock.now_ms()),
+            server=self.config.server.id,
+            written=self._stamp(),
         )
 
     def _of_file(self, file: LogFile) -> Entry:
@@ -79,7 +97,7 @@ class Recorder:
             codec="gzip" if tailer.is_archive else "plain",
             dev=file.file_id.device,
             first=first.hex(),
-            generation=generation(self._config.server.id, first),
+            generation=generation(self.config.server.id, first),
             ino=file.file_id.inode,
             path=file.path,
             seen=iso_ms(file.seen_ms),
@@ -96,7 +114,7 @@ class Recorder:
             codec="gzip" if orphan.is_archive else "plain",
             dev=orphan.file_id.device,
             first=orphan.first.hex(),
-            generation=generation(self._config.server.id, orphan.first),
+            generation=generation(self.config.server.id, orphan.first),
             ino=orphan.file_id.inode,
             path=orphan.path,
             seen=iso_ms(orphan.seen_ms),

@@ -5,11 +5,10 @@ stored, durably dead or ignored. The checkpoint follows what is acknowledged, ne
 Main thread only; no method waits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from auditship_agent.batch import Batch
-from auditship_agent.body import complete
 from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig
 from auditship_agent.deadletter import UNTERMINATED
@@ -19,6 +18,8 @@ from auditship_agent.metrics import Metrics
 from auditship_agent.pipeline.memory import Recorder
 from auditship_agent.pipeline.own import Outbox, Source
 from auditship_agent.pipeline.refusal import Refusals
+from auditship_agent.pipeline.saving import Saver
+from auditship_agent.pipeline.settling import Settling
 from auditship_agent.pipeline.tally import Tally
 from auditship_agent.pipeline.transform import Stream, Transform, in_window
 from auditship_agent.source.archive import CorruptArchiveError
@@ -61,8 +62,6 @@ class Pipeline:
         self.outbox = outbox
         self._own = own
         self._batch = batch
-        self._checkpoint = checkpoint
-        self._recorder = recorder
         self._clock = clock
         self._log = log
         self._metrics = metrics
@@ -70,14 +69,15 @@ class Pipeline:
         self._inside: dict[int, tuple[Progress, Tailer]] = {}  # whose lines the open body holds
         # NUL runs are told once the line behind them is done: then nobody reads them again.
         self._runs: list[tuple[Progress, int, Gap]] = []
-        self._unsettled: list[Settled] = []  # wait for the disk to take their dead letters
-        self._moved = False  # something was acknowledged since the last checkpoint
-        self._saved_at = clock.monotonic()
-        self._blocked_until = 0.0
-        self.save_failed = ""
+        self._stopped: dict[int, float] = {}  # progress of a file -> when its bad line is retried
         self.lost_bytes = 0
         self.reading = True
+        self.clock_hold = ""  # why no line may be judged now
         self.tally = Tally(metrics)
+        self._settling = Settling(self._bury, refusals, self.tally, clock)
+        self._saver = Saver(
+            checkpoint, recorder, catalog, outbox, clock=clock, log=log, metrics=metrics
+        )
 
     # -- one step -------------------------------------------------------------------------
 
@@ -86,35 +86,33 @@ class Pipeline:
         self._record_gaps()
         self._bury_unfinished()
         self._send_own()
-        read = self._read_round() if self.reading else False
+        read = self._read_round() if self.reading and not self.clock_hold else False
         if self._batch.is_due(self._clock.monotonic()) or not self.reading:
             self._close_batch()
         self._settle()
-        if self._is_save_due():
+        if self._saver.is_due(self.config.checkpoint):
             self.save()
         return read
 
     def next_due(self) -> float | None:
         """Return the monotonic time at which `step` has something to do by itself, if any."""
-        times = []
+        times = [
+            self._saver.due_at(self.config.checkpoint),
+            self._settling.next_due(),
+            self.delivery.next_due(),
+            *self._stopped.values(),
+        ]
         if self._batch.opened_at is not None:
             times.append(self._batch.opened_at + self.config.batch.max_age_s)
-        if self._moved or self.outbox.is_dirty:
-            times.append(self._saved_at + self.config.checkpoint.interval_s)
-        if self._unsettled:
-            times.append(self._clock.monotonic() + _RETRY_DISK_S)
-        due = self.delivery.next_due()
-        if due is not None:
-            times.append(due)
-        return min(times) if times else None
+        return min((at for at in times if at is not None), default=None)
 
     @property
     def is_idle(self) -> bool:
         """Whether all that was read has its outcome and is in the checkpoint."""
         return not (
             self.delivery.pending
-            or self._unsettled
-            or self._moved
+            or not self._settling.is_idle
+            or self._saver.moved
             or not self.outbox.is_empty
             or self._batch.opened_at is not None
         )
@@ -123,23 +121,27 @@ class Pipeline:
 
     def _read_round(self) -> bool:
         read = False
+        now = self._clock.monotonic()
+        self._stopped = {key: until for key, until in self._stopped.items() if until > now}
+        if not self._saver.may_read(self.config.checkpoint):
+            return False
         self.catalog.start_round()
-        while not self._is_blocked() and (file := self.catalog.next_in_round()) is not None:
+        while self._has_room() and (file := self.catalog.next_in_round()) is not None:
             if self._may_read(file) and self.catalog.ensure_open(file):
                 read = self._turn(file) or read
                 self._settle()
         return read
 
-    def _is_blocked(self) -> bool:
-        """Whether bodies, or replies whose dead letters the disk does not take, fill the memory."""
-        is_full = not self.delivery.has_room or bool(self._unsettled)
-        return is_full or self._clock.monotonic() < self._blocked_until
+    def _has_room(self) -> bool:
+        """Whether neither bodies nor replies without durable dead letters fill the memory."""
+        return self.delivery.has_room and not self._settling.stopped
 
     def _may_read(self, file: LogFile) -> bool:
         if file.source.name in self.refusals.poisoned or file.tailer is None:
             return False
-        ahead = file.tailer.offset - file.progress.checkpointed
-        return ahead < self.config.checkpoint.max_unsaved_bytes
+        if id(file.progress) in self._stopped or self._settling.holds(file.progress):
+            return False
+        return self._saver.may_read_on(file, self.config.checkpoint)
 
     def _turn(self, file: LogFile) -> bool:
         """Give one file its turn; return whether a line was read."""
@@ -178,14 +180,10 @@ class Pipeline:
         produced = self._judged(stream.produce(line))
         name = file.source.name
         if not self.refusals.supersede(stream.generation, line):
-            self._blocked_until = self._clock.monotonic() + _RETRY_DISK_S
-            tailer.stop_at(line.begin)
-            return False
+            return self._stop_before(file, tailer, line)
         if produced.outcome == "dead_letter":
             if not self.refusals.take_line(file, line, produced.reason, produced.detail):
-                self._blocked_until = self._clock.monotonic() + _RETRY_DISK_S
-                tailer.stop_at(line.begin)
-                return False
+                return self._stop_before(file, tailer, line)
         else:
             self.refusals.fine(name)
         if line.nul_run:
@@ -201,6 +199,12 @@ class Pipeline:
         if self.delivery.has_room and name not in self.refusals.poisoned:
             return True
         tailer.stop_at(line.end)
+        return False
+
+    def _stop_before(self, file: LogFile, tailer: Tailer, line: Line) -> bool:
+        """Read this file no further for a moment: its line cannot be recorded; others go on."""
+        self._stopped[id(file.progress)] = self._clock.monotonic() + _RETRY_DISK_S
+        tailer.stop_at(line.begin)
         return False
 
     def _judged(self, produced: Produced) -> Produced:
@@ -225,29 +229,16 @@ class Pipeline:
         if body.items:
             self.delivery.submit(body)
         else:
-            self._unsettled.append(Settled(body))
+            self._acknowledge([Settled(body)])
         if self.delivery.learned_bytes is not None:
             self._batch.max_bytes = min(self._batch.max_bytes, self.delivery.learned_bytes)
 
     def _settle(self) -> None:
         """Acknowledge what replies settled, once its dead letters are durable."""
-        self._unsettled += self.delivery.poll()
-        waiting, self._unsettled = self._unsettled, []
-        for position, settled in enumerate(waiting):
-            if not self._acknowledge(settled):
-                self._unsettled += waiting[position:]
-                return
+        self._acknowledge(self.delivery.poll())
 
-    def _acknowledge(self, settled: Settled) -> bool:
-        if not all(self._bury(refused) for refused in settled.refused):
-            return False
-        if not self.refusals.sync():
-            return False
-        # COMMIT POINT: dead letters of these lines are durable; a crash above reads them again.
-        complete(settled.body, settled.still_open)
-        self._moved = True
-        self.tally.settled(settled)
-        return True
+    def _acknowledge(self, settled: Iterable[Settled]) -> None:
+        self._saver.moved |= self._settling.settle(settled)
 
     def _bury(self, refused: Refused) -> bool:
         """Record the line of a document that will never be stored; False: no room, try again."""
@@ -298,39 +289,43 @@ class Pipeline:
             )
         )
 
+    def tell(self, action: str) -> None:
+        """Put an event of the agent's own down; it is sent once a checkpoint holds it."""
+        self.outbox.put(self._own.event(action, self._clock.now_ms()))
+
     def _send_own(self) -> None:
-        if self.outbox.is_dirty and not self.save():
-            return
         now = self._clock.monotonic()
         for number, document in self.outbox.unsent():
             self._batch.add(self.outbox, number, number + 1, (document,), now)
 
-    # -- the checkpoint -------------------------------------------------------------------
-
-    def _is_save_due(self) -> bool:
-        since = self._clock.monotonic() - self._saved_at
-        return self._moved and since >= self.config.checkpoint.interval_s
+    # -- for its owner --------------------------------------------------------------------
 
     def save(self) -> bool:
-        """Write the checkpoint; False (and red health) when the disk does not take it."""
-        self._saved_at = self._clock.monotonic()
+        """Write the checkpoint now; False (and red health) when the disk does not take it."""
         self._record_gaps()
-        owners = [(file.progress, file.progress.saved) for file in self.catalog.files.values()]
-        try:
-            self._checkpoint.save(self._recorder.snapshot(self.catalog, self.outbox))
-        except OSError as error:
-            self.save_failed = str(error)
-            self._metrics.checkpoint_writes.labels("failed").inc()
-            self._log.fault("checkpoint", "checkpoint.failed", error=str(error))
-            return False
-        self.save_failed = ""
-        self._moved = False
-        self.outbox.written()
-        for progress, saved in owners:
-            progress.checkpointed = saved.offset
-        self._metrics.checkpoint_writes.labels("ok").inc()
-        self._log.recovered("checkpoint", "checkpoint.resumed")
-        return True
+        return self._saver.save()
+
+    @property
+    def save_failed(self) -> str:
+        """Why the last checkpoint could not be written; empty when it was."""
+        return self._saver.failed
+
+    @property
+    def checkpoint_age_s(self) -> float:
+        """Seconds since the last checkpoint."""
+        return self._saver.age_s
+
+    def reconfigure(
+        self, config: AgentConfig, transforms: Mapping[str, Transform], own: Source
+    ) -> None:
+        """Take another configuration between two steps. What is on its way goes on."""
+        self._close_batch()
+        self.config = config
+        self.transforms = transforms
+        self._own = own
+        self._batch = Batch(config.batch, gzip=config.delivery.gzip)
+        self._streams.clear()
+        self.refusals.reconfigure(config.dead_letter)
 
     def show(self) -> None:
         """Bring the metrics up to date that nobody counts event by event."""
@@ -346,8 +341,3 @@ class Pipeline:
             if source in {None, file.source.name} and (at := file.waiting_since()) is not None
         ]
         return max(0.0, self._clock.monotonic() - min(since)) if since else 0.0
-
-    @property
-    def checkpoint_age_s(self) -> float:
-        """Seconds since the last try to write a checkpoint."""
-        return self._clock.monotonic() - self._saved_at

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from auditship_agent import __version__
 from auditship_agent.batch import Batch
-from auditship_agent.checkpoint import CheckpointFile
+from auditship_agent.checkpoint import CheckpointFile, Snapshot
 from auditship_agent.config import AgentConfig, SourceConfig
 from auditship_agent.deadletter import FOLDER, DeadLetterFile
 from auditship_agent.deliver import Delivery
@@ -66,10 +67,11 @@ class Agent:
         self.clock = clock
         self.log = log
         self.started_ms = clock.now_ms()
+        self.rejected = ""  # why the last reload was refused
 
     def close(self) -> None:
         """Release threads and descriptors; what is pending is read again at the next start."""
-        self.senders.close()
+        self.pipeline.delivery.close()
         self.watcher.close()
         self.pipeline.catalog.close()
 
@@ -104,7 +106,7 @@ def build(
         config.sources,
         config.limits,
         keep_days=config.state.keep_days,
-        is_expired=_Expiry(transforms, config.retention.days, clock),
+        is_expired=Expiry(transforms, config.retention.days, clock),
         clock=clock,
         log=log,
         metrics=metrics,
@@ -114,15 +116,7 @@ def build(
             catalog.orphans.add(orphan)
     letters = _letters(config, folder, disk, log)
     senders = Senders(config.delivery.max_in_flight, clock=clock, wake=wake.set)
-    hosts = Hosts(
-        config.opensearch.hosts,
-        lambda address: BulkChannel(
-            config.opensearch,
-            address,
-            timeout_s=config.delivery.timeout_s,
-            pool_size=config.delivery.max_in_flight,
-        ),
-    )
+    hosts = hosts_of(config)
     delivery = Delivery(
         config.delivery,
         hosts,
@@ -132,7 +126,7 @@ def build(
         log=log,
         metrics=metrics,
     )
-    recorder = Recorder(config, boot_id(), snapshot.sequence if snapshot else 0, clock)
+    recorder = _recorder(config, snapshot, clock)
     pipeline = Pipeline(
         config,
         catalog=catalog,
@@ -143,12 +137,7 @@ def build(
             config.dead_letter, letters, config.server.id, clock=clock, log=log, metrics=metrics
         ),
         outbox=Outbox(snapshot.own if snapshot else ()),
-        own=Source(
-            server_id=config.server.id,
-            region=config.server.region,
-            agent_id=config.agent_id,
-            version=__version__,
-        ),
+        own=speaker_of(config),
         checkpoint=checkpoint,
         recorder=recorder,
         clock=clock,
@@ -170,6 +159,36 @@ def build(
         clock=clock,
         log=log,
     )
+
+
+def hosts_of(config: AgentConfig) -> Hosts:
+    """Return the hosts of a configuration; connections are made when they are used."""
+    return Hosts(
+        config.opensearch.hosts,
+        lambda address: BulkChannel(
+            config.opensearch,
+            address,
+            timeout_s=config.delivery.timeout_s,
+            pool_size=config.delivery.max_in_flight,
+        ),
+    )
+
+
+def speaker_of(config: AgentConfig) -> Source:
+    """Return who tells the agent's own events."""
+    return Source(
+        server_id=config.server.id,
+        region=config.server.region,
+        agent_id=config.agent_id,
+        version=__version__,
+    )
+
+
+def _recorder(config: AgentConfig, snapshot: Snapshot | None, clock: Clock) -> Recorder:
+    if snapshot is None:
+        return Recorder(config, boot_id(), 0, clock)
+    written_ms = int(datetime.fromisoformat(snapshot.written).timestamp() * 1000)
+    return Recorder(config, boot_id(), snapshot.sequence, clock, written_ms=written_ms)
 
 
 def _letters(config: AgentConfig, folder: Path, disk: Disk, log: Log) -> DeadLetterFile:
@@ -195,7 +214,7 @@ def _letters(config: AgentConfig, folder: Path, disk: Disk, log: Log) -> DeadLet
     return letters
 
 
-class _Expiry:
+class Expiry:
     """Whether a file is older than retention, by its date and by its last complete line."""
 
     def __init__(self, transforms: dict[str, Transform], days: int, clock: Clock) -> None:

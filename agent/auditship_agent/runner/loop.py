@@ -1,37 +1,34 @@
-"""The loop that steps an agent: what is looked at how often, and when it stops.
+"""The loop that steps an agent: what is looked at how often.
 
 A file that gave bytes within the last second is hot: it is looked at each 20 ms, the files beside
 it each 250 ms. Everything else waits for the file system to tell, and for a rescan now and then.
 """
 
-import contextlib
-import os
-import signal
-import socket
-from collections.abc import Iterator
-from types import FrameType
 from typing import Final
 
-from auditship_agent import __version__, positions
-from auditship_agent.metrics import MetricsServer
+from auditship_agent import positions
 from auditship_agent.runner.agent import Agent
-from auditship_agent.runner.report import health_of, status_of
+from auditship_agent.runner.report import status_of
+from auditship_agent.runner.timekeeping import ClockGuard
 from auditship_agent.source.logfile import LogFile
 
 HOT_LOOK_S: Final = 0.02
 COLD_LOOK_S: Final = 0.25
 STATUS_S: Final = 1.0
-DRAIN_S: Final = 10.0
-LIVE_S: Final = 60.0
 _RESCAN_SHARE: Final = 10  # a rescan may take a tenth of the time at most
 
 
 class Loop:
-    """Timers around one agent's pipeline. `turn` does what is due and returns how long to wait."""
+    """Timers around one agent's pipeline. `turn` does what is due and returns how long to wait.
 
-    def __init__(self, agent: Agent) -> None:
+    With `tells` the agent's own steps (of the clock) become events.
+    """
+
+    def __init__(self, agent: Agent, *, tells: bool = False) -> None:
         self._agent = agent
+        self._tells = tells
         self._clock = agent.clock
+        self._guard = ClockGuard(agent.clock)
         self._rescan_at = float("-inf")
         self._rescan_earliest = float("-inf")
         self._names_changed = False
@@ -49,11 +46,29 @@ class Loop:
         if (self._names_changed and now >= self._rescan_earliest) or now >= self._rescan_at:
             self.rescan()
         self._look(now, modified)
+        self._check_clock()
         read = agent.pipeline.step()
         if now >= self._status_at:
             self._status_at = now + STATUS_S
             self.report()
         return 0.0 if read or agent.pipeline.catalog.is_busy else self._wait()
+
+    def _check_clock(self) -> None:
+        """Tell a step of the wall clock; judge no line while it is far behind the checkpoint."""
+        agent, pipeline = self._agent, self._agent.pipeline
+        if step := self._guard.step_ms():
+            agent.log.warning("clock.step", step_ms=step)
+            if self._tells:
+                pipeline.tell("agent.clock_step")
+            for file in pipeline.catalog.files.values():
+                if file.state == "expired":
+                    file.start_over()  # it was judged by another clock
+        why = self._guard.hold(agent.recorder.written_ms)
+        if why:
+            agent.log.fault("clock", "clock.held", why=why)
+        else:
+            agent.log.recovered("clock", "clock.resumed")
+        pipeline.clock_hold = why
 
     def rescan(self) -> None:
         """List the folders, and watch what is there."""
@@ -124,7 +139,7 @@ def once(agent: Agent, *, deadline_s: float | None) -> bool:
         if pipeline.reading and not catalog.is_busy and not _unread(agent, targets):
             pipeline.reading = False
             continue
-        if not pipeline.reading and pipeline.is_idle:
+        if pipeline.clock_hold or (not pipeline.reading and pipeline.is_idle):
             break
         agent.wake.wait(min(wait, max(0.0, until - clock.monotonic())))
     pipeline.save()
@@ -145,115 +160,3 @@ def _unread(agent: Agent, targets: dict[int, int]) -> list[LogFile]:
         and file.dirty
         and file.tailer.offset < targets.get(id(file), 1 << 62)
     ]
-
-
-class _Asked:
-    """What signals asked for; their handlers set flags and wake the loop, and do no work."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self.stop = False
-        self.rescan = False
-
-    def on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.stop = True
-        self._agent.wake.set()
-
-    def on_rescan(self, _number: int, _frame: FrameType | None) -> None:
-        self.rescan = True
-        self._agent.wake.set()
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handle signals inside the block."""
-        handlers = {
-            signal.SIGTERM: self.on_stop,
-            signal.SIGINT: self.on_stop,
-            signal.SIGUSR1: self.on_rescan,
-        }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def run(agent: Agent) -> None:
-    """Work until SIGTERM or SIGINT, then drain for a while; SIGUSR1 rescans.
-
-    Raises:
-        ConfigError: the metrics port cannot be listened on.
-    """
-    loop = Loop(agent)
-    asked = _Asked(agent)
-    with asked.listening(), _http(agent, loop):
-        loop.rescan()
-        _tell_start(agent)
-        _notify("READY=1")
-        while not asked.stop:
-            if asked.rescan:
-                asked.rescan = False
-                loop.rescan()
-            wait = loop.turn()
-            _notify("WATCHDOG=1")
-            if not asked.stop:
-                agent.wake.wait(wait)
-        _notify("STOPPING=1")
-        _drain(agent, loop)
-
-
-def _tell_start(agent: Agent) -> None:
-    files = agent.pipeline.catalog.files.values()
-    agent.log.info(
-        "agent.started",
-        version=__version__,
-        sources=len(agent.config.sources),
-        files=len(files),
-        resumed_bytes=sum(file.progress.acked for file in files),
-    )
-
-
-def _drain(agent: Agent, loop: Loop) -> None:
-    """Stop reading; give what is on its way a while; what is pending is read again (409)."""
-    pipeline, clock = agent.pipeline, agent.clock
-    pipeline.reading = False
-    until = clock.monotonic() + DRAIN_S
-    while not pipeline.is_idle and clock.monotonic() < until:
-        pipeline.step()
-        if pipeline.is_idle:
-            break
-        due = pipeline.next_due()
-        now = clock.monotonic()
-        agent.wake.wait(max(0.0, min(until, due if due is not None else until) - now))
-    pipeline.save()
-    loop.report()
-    agent.log.info("agent.stopped", pending=pipeline.delivery.pending)
-
-
-@contextlib.contextmanager
-def _http(agent: Agent, loop: Loop) -> Iterator[None]:
-    if agent.config.http.listen == "off":
-        yield
-        return
-    server = MetricsServer(
-        agent.config.http.listen,
-        agent.metrics,
-        health=lambda: health_of(agent),
-        live=lambda: agent.clock.monotonic() - loop.turned_at < LIVE_S,
-    )
-    try:
-        yield
-    finally:
-        server.close()
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)), where it listens."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-        notify.sendto(state.encode(), address)

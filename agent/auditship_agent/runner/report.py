@@ -19,6 +19,8 @@ def status_of(agent: Agent) -> Status:
     held = dict(delivery.held)
     if delivery.flow.hold:
         held["cluster"] = delivery.flow.hold
+    if agent.pipeline.clock_hold:
+        held["clock"] = agent.pipeline.clock_hold
     held |= {f"source {name}": "dead letters only" for name in agent.pipeline.refusals.poisoned}
     sources = tuple(_source(agent, name) for name in agent.pipeline.catalog.sources)
     agent.pipeline.show()
@@ -43,6 +45,9 @@ def status_of(agent: Agent) -> Status:
         checkpoint_sequence=agent.recorder.sequence,
         sources=sources,
         doubles=dict(agent.pipeline.catalog.listing.doubles),
+        dead_letter_max_bytes=agent.config.dead_letter.max_bytes,
+        checkpoint_age_s=round(agent.pipeline.checkpoint_age_s, 3),
+        config_rejected=agent.rejected,
     )
 
 
@@ -52,6 +57,10 @@ def health_of(agent: Agent) -> list[str]:
     reasons = []
     if pipeline.delivery.flow.hold:
         reasons.append(f"held: {pipeline.delivery.flow.hold}")
+    if pipeline.clock_hold:
+        reasons.append(f"held: {pipeline.clock_hold}")
+    if agent.rejected:
+        reasons.append(f"the configuration was rejected: {agent.rejected}")
     if pipeline.delivery.alarm:
         reasons.append(f"nothing is stored: {pipeline.delivery.alarm}")
     reasons += [f"index {index} held: {why}" for index, why in pipeline.delivery.held.items()]
@@ -101,6 +110,14 @@ def _source_status(  # noqa: PLR0917 - one caller, names as in the Struct
 def _file(agent: Agent, file: LogFile) -> FileStatus:
     name = generation(agent.config.server.id, file.first) if file.first else ""
     offset = file.tailer.offset if file.tailer else 0
+    since = file.waiting_since()
     return FileStatus(
-        file.path, file.state, name, file.size, offset, file.progress.acked, file.error
+        path=file.path,
+        state=file.state,
+        generation=name,
+        size=file.size,
+        read=offset,
+        acked=file.progress.acked,
+        error=file.error,
+        lag_s=round(agent.clock.monotonic() - since, 3) if since is not None else 0.0,
     )

@@ -60,6 +60,32 @@ class Catalog:
         self._doubles: dict[str, str] = {}  # second names of files
         self.listing = Listing((), (), (), (), frozenset())
 
+    def reconfigure(
+        self,
+        sources: Iterable[SourceConfig],
+        limits: LimitsConfig,
+        *,
+        keep_days: int,
+        is_expired: Expiry,
+    ) -> None:
+        """Take other settings; a rescan follows. Files keep their descriptors and places.
+
+        What was read of a source that is configured no more is remembered: `state.keep_days`.
+        """
+        self._shelf.sources = {source.name: source for source in sources}
+        self._shelf.descriptors.limit = limits.max_open_files
+        self._identity.is_expired = is_expired
+        self._losses.keep_days(keep_days)
+        self._discovery = Discovery(list(self.sources.values()))
+        self._round.clear()
+        for file in list(self.files.values()):
+            source = self.sources.get(file.source.name)
+            if source is None:
+                self._hot.pop(file.file_id, None)
+                self._shelf.drop(file)
+            else:
+                file.reconfigure(source)
+
     # -- what others see ------------------------------------------------------------------
 
     @property

@@ -18,7 +18,7 @@ class Descriptors:
     """Who is open, the one that was used longest ago first."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._open: dict[FileId, LogFile] = {}
 
     def __len__(self) -> int:
@@ -53,7 +53,7 @@ class Descriptors:
 
     def trim(self) -> None:
         """Close what was opened briefly, where that exceeded the limit."""
-        while len(self._open) > self._limit and not self._make_room():
+        while len(self._open) > self.limit and not self._make_room():
             newest = next((f for f in reversed(self._open.values()) if not f.gone), None)
             if newest is None:
                 return
@@ -62,7 +62,7 @@ class Descriptors:
     @property
     def is_full(self) -> bool:
         """Whether the limit is reached."""
-        return len(self._open) >= self._limit
+        return len(self._open) >= self.limit
 
     def close(self, file: LogFile) -> None:
         """Release a descriptor; everything else about the file stays known."""

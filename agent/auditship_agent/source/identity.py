@@ -68,7 +68,7 @@ class Identity:
 
     def __init__(self, shelf: Shelf, is_expired: Expiry) -> None:
         self._shelf = shelf
-        self._is_expired = is_expired
+        self.is_expired = is_expired
 
     def settle(self) -> None:
         """Look at all new files: where an entry stood first, then oldest first."""
@@ -141,7 +141,7 @@ class Identity:
 
     def _expired(self, file: LogFile) -> bool:
         assert file.content is not None  # noqa: S101 - the caller opened it
-        old = not file.source.read_expired and self._is_expired(
+        old = not file.source.read_expired and self.is_expired(
             file.source, file.content, file.stamp.modified_ms
         )
         if old:

@@ -143,6 +143,13 @@ class LogFile:
         self.state = "live" if self.live and not self.gone else "drained"
         self.dirty = True
 
+    def reconfigure(self, source: SourceConfig) -> None:
+        """Take other settings of the source, between two turns."""
+        longer = source.line_limit != self.source.line_limit
+        self.source = source
+        if longer and self.tailer is not None:
+            self.tailer.limit(source.line_limit)
+
     def start_over(self) -> None:
         """Forget the generation: the same file holds another content now."""
         self.first = None

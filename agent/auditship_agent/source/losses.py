@@ -26,8 +26,12 @@ class Losses:
 
     def __init__(self, shelf: Shelf, *, keep_days: int) -> None:
         self._shelf = shelf
-        self._keep_ms = keep_days * DAY_MS
+        self.keep_days(keep_days)
         self.unfinished: list[tuple[LogFile, Line]] = []
+
+    def keep_days(self, days: int) -> None:
+        """Set how long a generation without a file is remembered once it is settled."""
+        self._keep_ms = days * DAY_MS
 
     def settle(self) -> None:
         """Go through files and orphans once."""

@@ -239,6 +239,11 @@ class Tailer:
         self._framer.forget_partial()
         return line
 
+    def limit(self, limit: int) -> None:
+        """Change the longest line that is read whole, bytes; between turns."""
+        self._limit = limit
+        self.give_up_rest(self.size_seen)
+
     def stop_at(self, offset: int) -> None:
         """End the turn at the begin or end of the line just yielded; the next starts there."""
         self._anchor = self._anchor_at(offset)
