@@ -13,7 +13,7 @@ line that it came from.
 import io
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -68,7 +68,7 @@ class Shipping:
         self.present = 0
         self.dead_lines = 0
         self.high_water = 0
-        self._documents: dict[str, tuple[str, bytes, int]] = {}  # id -> index, bytes, line
+        self._documents: dict[str, tuple[str, bytes]] = {}  # id -> index, bytes
         self._batch = Batch(batch or BatchConfig(), gzip=self.config.gzip)
         self._changed = threading.Semaphore(0)
         self._connection = connection or Connection(hosts=addresses)
@@ -103,50 +103,41 @@ class Shipping:
         *,
         index: str | Sequence[str] = INDEX,
         documents: int = 1,
-        fill: int = 0,
-        **fields: Any,
+        fill: int | Sequence[int] = 0,
+        bad: Container[int] = (),
     ) -> list[str]:
         """Submit one body of so many lines; return the ids of their documents, in order.
 
-        Each line gives `documents` documents; `index` may name one for each of these.
+        Each line gives `documents` documents; `index` may name one for each of these. `fill` is
+        their size, or one size for each line; lines at `bad` hold the word.
         """
         ids = []
-        for _ in range(lines):
-            line = self.owner.written
+        for at in range(lines):
             made = [
-                self._document(line, item, index if isinstance(index, str) else index[item], fill)
+                self._document(
+                    item,
+                    index if isinstance(index, str) else index[item],
+                    "bad" if at in bad else "x" * (fill if isinstance(fill, int) else fill[at]),
+                )
                 for item in range(documents)
             ]
-            self._add(made, fields)
+            self._add(made)
             ids += [one.id for one in made]
-        self._submit()
-        return ids
-
-    def _document(self, line: int, item: int, index: str, fill: int) -> Document:
-        body = {"@timestamp": "2026-04-14T10:32:15.000Z", "line": line, "fill": "x" * fill}
-        return Document(f"{line:08d}-{item:04d}", index, json.dumps(body).encode(), 0, "success")
-
-    def _add(self, made: list[Document], fields: dict[str, Any]) -> None:
-        line = self.owner.written
-        if fields:
-            made = [
-                Document(
-                    one.id,
-                    one.index,
-                    json.dumps(json.loads(one.body) | fields).encode(),
-                    0,
-                    "success",
-                )
-                for one in made
-            ]
-        self._documents |= {one.id: (one.index, one.body, line) for one in made}
-        self._batch.add(self.owner, line, line + 1, made, 0.0)
-        self.owner.written += 1
-
-    def _submit(self) -> None:
         body = self._batch.close()
         assert body is not None
         self.delivery.submit(body)
+        return ids
+
+    def _document(self, item: int, index: str, text: str) -> Document:
+        line = self.owner.written
+        body = {"@timestamp": "2026-04-14T10:32:15.000Z", "line": line, "text": text}
+        return Document(f"{line:08d}-{item:04d}", index, json.dumps(body).encode(), 0, "success")
+
+    def _add(self, made: list[Document]) -> None:
+        line = self.owner.written
+        self._documents |= {one.id: (one.index, one.body) for one in made}
+        self._batch.add(self.owner, line, line + 1, made, 0.0)
+        self.owner.written += 1
 
     def write_while_room(self, lines: int, **options: Any) -> None:
         """Do as the reader does: write bodies until there is no room."""
@@ -216,7 +207,7 @@ class Shipping:
         """Return what the index must hold in the end."""
         return {
             id_: body
-            for id_, (where, body, _) in self._documents.items()
+            for id_, (where, body) in self._documents.items()
             if where == index and id_ not in self.dead
         }
 
@@ -230,7 +221,7 @@ class Shipping:
         assert not self.delivery._bodies._lines, "nothing is remembered of settled lines"
         assert sorted(self.owner.completed) == list(range(self.owner.written))
         assert self.stored + self.present + self.dead_lines == self.owner.written
-        for index in {where for where, _, _ in self._documents.values()}:
+        for index in {where for where, _ in self._documents.values()}:
             held = [server.get(index, {}) for server in documents]
             assert _union(held) == self.expected(index)
 
