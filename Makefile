@@ -22,7 +22,7 @@ demo: .venv/ready ## the product at work on real traffic; ends by itself
 	PYTHONPATH=examples $(BIN)/python -m demo.run
 
 test: .venv/ready ## the default test suite
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 check: .venv/ready ## linters, types, layer contracts
 	$(BIN)/ruff check .
