@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from auditship_agent import __version__
+from auditship_agent.cli.deadletter import deadletter
 from auditship_agent.cli.explain import explain
 from auditship_indexer.errors import AuditshipError, StateError
 
@@ -75,6 +76,7 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
 
 
 cli.add_command(explain)
+cli.add_command(deadletter)
 
 
 def main() -> None:

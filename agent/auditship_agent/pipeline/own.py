@@ -22,6 +22,7 @@ from auditship_indexer.event.document import (
     LogPosition,
     Named,
     Region,
+    User,
     Version,
     encode,
 )
@@ -46,7 +47,8 @@ class Source:
     def event(self, action: str, now_ms: int, *, offset: int = 0, **parts: object) -> Own:
         """Return an own event of `now_ms`, named and encoded.
 
-        `parts`: `reason`, and for a gap `path`, `first` (SHA-256 of the first line), `end`.
+        `parts` of a gap: `reason`, `path`, `first` (SHA-256 of the first line), `end`; of a
+        person's act: `user`, `object`, `rows`.
         """
         result = "error" if action == "agent.gap" else "success"
         event = Event(
@@ -73,12 +75,23 @@ class Source:
         )
         if action == "agent.gap":
             _add_gap(event, self.server_id, offset, parts)
+        if "user" in parts:
+            _add_person(event, parts)
         body = encode(event)
         digest = self._lineage.digest(offset, sha256(body).digest())
         assert event.event is not None  # noqa: S101 - set above
         event.event.id = event_id(now_ms, digest)
         index = index_name(self.region, now_ms)
         return Own(document=encode(event).decode(), id=event.event.id, index=index)
+
+
+def _add_person(event: Event, parts: dict[str, object]) -> None:
+    name, rows = str(parts["user"]), parts["rows"]
+    assert isinstance(rows, int)  # noqa: S101 - of our own making
+    assert event.audit is not None  # noqa: S101 - set by the caller
+    event.audit.actor, event.audit.actor_type = name, "user"
+    event.audit.object, event.audit.rows = str(parts["object"]), rows
+    event.user = User(name=name)
 
 
 def _add_gap(event: Event, server_id: str, begin: int, parts: dict[str, object]) -> None:
@@ -130,7 +143,7 @@ class Outbox:
     def unsent(self) -> list[tuple[int, Document]]:
         """Return the events to send, each once, with their numbers."""
         numbers, self._unsent = self._unsent, []
-        return [(number, _document(self._waiting[number])) for number in numbers]
+        return [(number, document_of(self._waiting[number])) for number in numbers]
 
     def complete(self, begin: int, end: int) -> None:
         """Events of numbers [begin, end) are stored."""
@@ -138,7 +151,8 @@ class Outbox:
             self._waiting.pop(number, None)
 
 
-def _document(own: Own) -> Document:
+def document_of(own: Own) -> Document:
+    """Return an own event as something to send."""
     event = msgspec.json.decode(own.document.encode(), type=Event)
     result = event.audit.result if event.audit else None
     return Document(own.id, own.index, own.document.encode(), 0, result or "success")
