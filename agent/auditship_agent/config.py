@@ -4,10 +4,12 @@ Default, bounds and meaning stand beside each field; `config.example.yaml` shows
 and a test holds the two together. Sizes are bytes (`8MiB` in a file), times seconds.
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
 
@@ -25,6 +27,7 @@ PATH_VARIABLE: Final = "AUDITSHIP_AGENT_CONFIG"
 Seconds = Annotated[float, Meta(gt=0)]
 LongSeconds = Annotated[float, Meta(ge=5)]
 Count = Annotated[int, Meta(ge=0)]
+Wrapper = Literal["docker", "cri", "compose", "syslog", "cee", "fluent"]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 _LABEL: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _MAX_LINE: Final = {"caddy": 8 * MIB}
@@ -65,8 +68,15 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     storage_region: str | None = None
     role: Literal["primary", "secondary"] = "primary"
     paths: tuple[str, ...] = ()  # templates such as /ws/{workspace}/{path*}
+    path_from: Literal["uri", "raw"] = "uri"
     not_found: Literal["ignore", "event"] = "ignore"
     propfind: Literal["ignore", "event"] = "ignore"
+    internal: Literal["ignore", "event"] = "ignore"
+    user_verified: bool = True
+    timezone: str | None = None  # IANA name, for logs that write times without a zone
+    trusted_proxies: tuple[str, ...] = ()  # CIDRs whose forwarded-for headers count
+    unwrap: tuple[Wrapper, ...] = ()  # outermost first; before the preset's own
+    ignore: tuple[dict[str, Any], ...] = ()  # one entry whose keys all match: no event
 
     @property
     def line_limit(self) -> int:
@@ -210,6 +220,7 @@ def _check(config: AgentConfig, name: str) -> None:
     for twice in {one for one in names if names.count(one) > 1}:
         raise ConfigError(f"{name}: sources: the name {twice!r} stands twice")
     for source in config.sources:
+        _check_source(source, f"{name}: sources: {source.name}")
         for pattern in (*source.files, *source.rotated):
             if not pattern.startswith("/"):
                 raise ConfigError(
@@ -226,6 +237,35 @@ def _check(config: AgentConfig, name: str) -> None:
                 hint="make a key: head -c 32 /dev/urandom > FILE; chmod 600 FILE",
             )
     _check_listen(config.http, name)
+
+
+def _check_source(source: SourceConfig, where: str) -> None:
+    if source.timezone is not None and not _is_zone(source.timezone):
+        raise ConfigError(
+            f"{where}: timezone: {source.timezone!r} is not known",
+            hint="use an IANA name, such as Europe/Berlin, or UTC",
+        )
+    for text in source.trusted_proxies:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"{where}: trusted_proxies: {text!r} is no network",
+                hint="write CIDRs, for example 10.0.0.0/8 or 192.0.2.7/32",
+            ) from error
+    if "/" in source.preset and not source.preset.startswith("/"):
+        raise ConfigError(
+            f"{where}: preset: {source.preset!r} is not absolute",
+            hint="write the whole path, for example /etc/auditship/filebox.yaml",
+        )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _check_server(config: AgentConfig, name: str) -> None:

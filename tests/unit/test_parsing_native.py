@@ -339,4 +339,4 @@ def test_an_unknown_preset_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="filebox") as caught:
         preset_of(SourceConfig(name="it", preset="filebox", files=("/x",)))
 
-    assert "caddy, native" in str(caught.value.hint)
+    assert "caddy, minio-audit, native" in str(caught.value.hint)

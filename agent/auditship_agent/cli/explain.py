@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import click
 import msgspec
@@ -27,7 +27,7 @@ from auditship_agent.config import (
     load_agent,
 )
 from auditship_agent.line import Line, Produced
-from auditship_agent.parsing import PRESETS
+from auditship_agent.parsing import PRESETS, is_file
 from auditship_agent.pipeline.transform import Stream, Transform, in_window
 from auditship_agent.source.framing import Framer
 from auditship_indexer.errors import ConfigError
@@ -233,9 +233,26 @@ def _source(config: AgentConfig, preset: str | None, name: str | None) -> Source
     raise ConfigError(f"--source: {name!r} is not in the configuration (it has: {known})")
 
 
+class _PresetType(click.Choice[str]):
+    """A built-in preset, or the path of a preset file."""
+
+    def __init__(self) -> None:
+        super().__init__(PRESETS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name, or the absolute path."""
+        if isinstance(value, str) and is_file(value):
+            return str(Path(value).absolute())
+        return super().convert(value, param, ctx)
+
+
 @click.command(short_help="Show what each line of a file becomes.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--preset", type=click.Choice(sorted(PRESETS)), help="Format of the lines.")
+@click.option(
+    "--preset",
+    type=_PresetType(),
+    help=f"Format of the lines: {', '.join(PRESETS)}, or a preset file.",
+)
 @click.option(
     "--format",
     "form",

@@ -43,17 +43,19 @@ _ECS: Final = Version(ECS_VERSION)
 
 
 class Normalizer:
-    """Makes the events of one source.
+    """Makes the events of one source; `dataset` is the name of its preset.
 
     Raises:
         ConfigError: the key of share tokens cannot be used.
     """
 
-    def __init__(self, config: AgentConfig, source: SourceConfig) -> None:
+    def __init__(
+        self, config: AgentConfig, source: SourceConfig, dataset: str | None = None
+    ) -> None:
         self._region = Region(config.server.region)
         self._storage = source.storage_region
-        self._dataset = source.preset
-        self._is_native = source.preset == _NATIVE
+        self._dataset = dataset or source.preset
+        self._is_native = self._dataset == _NATIVE
         self._is_secondary = source.role == "secondary"
         self._agent = Agent(config.agent_id, __version__)
         self._host = Named(config.server.id)

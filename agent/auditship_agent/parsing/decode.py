@@ -163,7 +163,8 @@ def _refuse(constant: str) -> NoReturn:
     raise _NoNumberError(constant)
 
 
-def _number(text: str) -> Number:
+def number(text: str) -> Number:
+    """Return a number that keeps its decimal text."""
     made = Number(text)
     made.text = text
     return made
@@ -171,14 +172,14 @@ def _number(text: str) -> Number:
 
 def _integer(text: str) -> int | Number:
     """Read an integer; one that no field could hold stays text, without a long conversion."""
-    return int(text) if len(text) < 40 else _number(text)  # noqa: PLR2004 - far beyond 64 bits
+    return int(text) if len(text) < 40 else number(text)  # noqa: PLR2004 - far beyond 64 bits
 
 
 # strict=False: a raw control character in a string is a client's, so it is kept.
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_constant=_refuse,
-    parse_float=_number,
+    parse_float=number,
     parse_int=_integer,
     strict=False,
 )

@@ -70,6 +70,7 @@ class Request(Struct, gc=False):
     received: int | None = None
     sent: int | None = None
     proves_size: bool = True
+    resolved: Resolved | None = None  # where the log tells the path as the server resolved it
 
 
 class HttpRules:
@@ -82,11 +83,20 @@ class HttpRules:
         self._not_found_event = not_found_event
         self._propfind_event = propfind_event
 
-    def judge(self, request: Request, time_ms: int) -> Record | Ignored:
-        """Return the act with path, result, actor and sizes filled in, or why there is none."""
-        resolved = resolve(request.uri)
+    def judge(
+        self, request: Request, time_ms: int, forced: tuple[str, str | None] | None = None
+    ) -> Record | Ignored:
+        """Return the act with path, result, actor and sizes filled in, or why there is none.
+
+        `forced` is a result with its reason that the log tells, whatever the status.
+        """
+        resolved = request.resolved or resolve(request.uri)
         place = self._templates.place(resolved)
-        found = self._decide(request, resolved, place)
+        found = (
+            self._decide(request, resolved, place)
+            if forced is None
+            else (_attempt(request.method, resolved, place), *forced)
+        )
         if isinstance(found, Ignored):
             return found
         action, result, reason = found
@@ -145,6 +155,29 @@ class HttpRules:
             record.flags = (record.flags or set()) | set(target.flags)
         if record.action == "file.move" and same and _folder(old) == _folder(record.file_path):
             record.action = "file.rename"
+
+
+def by_status(  # noqa: PLR0911 - a row of the table each
+    action: str, status: int, *, credentials: bool, not_found_event: bool = False
+) -> tuple[str, str, str | None] | Ignored:
+    """Return what became of an act whose log has no method: the rows of section 3 by status."""
+    if status == _UNAUTHORIZED:
+        denied = (action, "denied", "bad_credentials")
+        return denied if credentials else Ignored("auth_challenge")
+    if reason := _DENIED.get(status):
+        return action, "denied", reason
+    if status in range(200, 300):
+        return action, "success", None
+    if status == 304 and action == "file.download":  # noqa: PLR2004 - Not Modified
+        return "file.access", "success", None
+    if reason := _failure(status):
+        return action, "error", reason
+    if status == _NOT_FOUND:
+        told = not_found_event and action in {"file.download", "file.delete"}
+        return (action, "error", "not_found") if told else Ignored("not_found")
+    if status in range(300, 400):
+        return Ignored("redirect")
+    return Ignored("bad_request" if status in range(400, 500) else "not_an_act")
 
 
 def _folder(path: str | None) -> str | None:

@@ -49,12 +49,17 @@ def resolve(uri: str) -> Resolved:
         path = path[absolute.end() :]
     flags: list[str] = []
     if "%" in path:
-        path = _decoded(path, flags)
+        path = decoded_once(path, flags)
     return _walk(path, tuple(flags))
 
 
-def _decoded(path: str, flags: list[str]) -> str:
-    """Decode percent escapes once; an invalid one stays text."""
+def resolved(path: str) -> Resolved:
+    """Return a path that the server had decoded already: nothing in it is an escape or a query."""
+    return _walk(path, ())
+
+
+def decoded_once(path: str, flags: list[str]) -> str:
+    """Decode percent escapes once; an invalid one stays text, with its flag in `flags`."""
 
     def byte(match: re.Match[bytes]) -> bytes:
         if match[1] is None:

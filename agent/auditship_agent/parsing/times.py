@@ -27,10 +27,7 @@ _WALL: Final = re.compile(
 _COMMON: Final = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)", re.ASCII
 )
-_MONTH_NAMES: Final = (
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-)  # fmt: skip
-_MONTHS: Final = {
+MONTHS: Final = {
     name: number
     for number, name in enumerate(
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
@@ -104,10 +101,15 @@ def rfc3339(text: str) -> Time | None:
         if int(hours) > 23 or int(minutes) > 59:  # noqa: PLR2004 - a clock
             return None
         zone = timezone(timedelta(minutes=-offset if sign == "-" else offset))
-    return _at(day, clock, fraction, zone)
+    return wall(day, clock, fraction, zone)
 
 
-def _at(day: str, clock: str, fraction: str | None, zone: timezone | ZoneInfo) -> Time | None:
+def wall(day: str, clock: str, fraction: str | None, zone: timezone | ZoneInfo) -> Time | None:
+    """Return a time of the day in a zone; None when there is no such day or time.
+
+    A named zone gives flag `time_zone_assumed`. A time that stands twice is the earlier one, one
+    in the hole is shifted forward; both get flag `time_ambiguous`.
+    """
     flags: list[str] = []
     if clock.endswith(":60"):
         clock, fraction = clock[:-2] + "59", "999"
@@ -160,13 +162,13 @@ def web_server(text: str, zone: ZoneInfo | None) -> Time | None:
         return time
     if common := _COMMON.fullmatch(text):
         day, month, year, clock, hours, minutes = common.groups()
-        number = _MONTHS.get(month)
+        number = MONTHS.get(month)
         return (number and rfc3339(f"{year}-{number:02d}-{day}T{clock}{hours}:{minutes}")) or None
-    wall = _WALL.fullmatch(text)
-    if wall is None or zone is None:
+    match = _WALL.fullmatch(text)
+    if match is None or zone is None:
         return None
-    year, month, day, clock, fraction = wall.groups()
-    return _at(f"{year}-{month}-{day}", clock, fraction, zone)
+    year, month, day, clock, fraction = match.groups()
+    return wall(f"{year}-{month}-{day}", clock, fraction, zone)
 
 
 _NUMBER: Final = re.compile(r"(\d{1,15})(?:\.(\d+))?(?:[eE]-(\d{1,2}))?", re.ASCII)
@@ -204,3 +206,17 @@ def _scaled(whole: str, fraction: str, unit_ns: int) -> int:
 
 def _power(exponent: int) -> int:
     return int(10**exponent)
+
+
+_DECIMAL: Final = re.compile(r"(\d{1,20})(?:\.(\d+))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
+
+
+def decimal_ns(text: str, scale: int) -> int | None:
+    """Return a decimal number times 10^`scale` (0 to 9), cut to a whole one; None: it is none."""
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        return None
+    whole, fraction, shift = match[1], match[2] or "", scale + int(match[3] or 0)
+    if shift < 0:
+        return int(whole[:shift] or "0")
+    return int(whole + (fraction + "0" * shift)[:shift])

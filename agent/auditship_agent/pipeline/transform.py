@@ -43,7 +43,7 @@ class Transform:
         self.server_id = config.server.id
         self.region = config.server.region
         self.preset: Preset = preset_of(source)
-        self.normalizer = Normalizer(config, source)
+        self.normalizer = Normalizer(config, source, self.preset.name)
         self._indices: dict[int, str] = {}
 
     def stream(self, first_sha256: bytes, path: str) -> "Stream":

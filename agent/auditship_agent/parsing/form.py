@@ -1,0 +1,281 @@
+"""The form of a preset file: what an operator writes, and what the built-in presets are.
+
+sources.md section 11 shows it. Everything is checked when the file is loaded: an unknown key, a
+field that the schema does not have, a read below `secrets`, an action that cannot be.
+"""
+
+import functools
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct, field
+
+from auditship_agent.config import Wrapper
+from auditship_agent.parsing.pick import check_when
+from auditship_agent.parsing.targets import KINDS, PSEUDO, TARGETS
+from auditship_indexer.errors import ConfigError
+from auditship_indexer.event.actions import ACTION_FORM, OWN_PREFIXES
+from auditship_indexer.settings import LISTED, load
+
+FOLDER: Final = Path(__file__).parent / "presets"
+DEAD_LETTER: Final = "dead_letter"
+IGNORED: Final = frozenset({
+    "not_an_act", "auth_challenge", "not_found", "redirect", "bad_request", "multipart_part",
+    "failed_twin", "internal", "other_logger", "operator_rule", "empty_line",
+})  # fmt: skip
+_HINT: Final = "the built-in presets show the form: auditship-agent presets show nginx-json"
+
+Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
+Paths = str | tuple[str, ...]  # dotted paths; of several, the first that is there
+When = dict[str, Any]  # dotted path -> value, list, "prefix*", "2xx", present, absent, {not: value}
+Kind = Literal[
+    "text", "int", "bool", "date", "seconds", "milliseconds", "nanoseconds", "ip", "ip_port",
+    "path", "raw_path", "list",
+]  # fmt: skip
+
+
+class TimeForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """When the act was completed, or with `at: start` when it began (`event.duration` is added).
+
+    `timezone` is an IANA name for forms without a zone; `source` wants it in the source's settings.
+    """
+
+    source: Paths = field(name="from")
+    format: str | tuple[str, ...] = "rfc3339"
+    timezone: str | None = None
+    at: Literal["end", "start"] = "end"
+
+
+class FieldForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """One field: read at `from` as a kind, translated by `map`; or always `value`."""
+
+    source: Paths | None = field(default=None, name="from")
+    kind: Kind | None = field(default=None, name="as")
+    map: dict[str, str] | None = None
+    value: str | None = None
+    when: When | None = None
+
+
+class ActionForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """`map` gives an action, or a reason to ignore the line; without it the value is the action."""
+
+    source: Paths = field(name="from")
+    map: dict[str, str] | None = None
+    otherwise: str = DEAD_LETTER
+    absent: str = DEAD_LETTER
+
+
+class Rule(Struct, frozen=True, forbid_unknown_fields=True):
+    """The first rule whose `when` holds decides: result and reason, or why there is no event."""
+
+    when: When = {}
+    result: Literal["success", "denied", "error"] | None = None
+    reason: Word | None = None
+    action: str | None = None
+    ignored: str | None = None
+    dead_letter: Literal["unknown_version"] | None = None
+
+
+class ResultForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """The log tells the result in our words."""
+
+    source: Paths = field(name="from")
+
+
+class Each(Struct, frozen=True, forbid_unknown_fields=True):
+    """One line, several events: one for each item of the list at `from`, read as `item.…`."""
+
+    source: Paths = field(name="from")
+    when: When = {}
+
+
+class Test(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line and what it must become: fields of the (first) event, or another outcome."""
+
+    line: str
+    expect: dict[str, Any] = {}
+    outcome: str = "event"  # or `ignored REASON`, `dead_letter REASON`
+    events: int = 1
+    settings: dict[str, Any] = {}  # of the source: timezone, paths, trusted_proxies, ...
+
+
+class Form(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole preset file."""
+
+    preset: Name
+    about: str = ""
+    reader: Literal["map", "native", "caddy"] = "map"  # the typed readers ignore the map
+    format: Literal["json", "s3-columns"] = "json"
+    unwrap: tuple[Wrapper, ...] = ()
+    concatenated: bool = False
+    http: bool = False
+    by_status: bool = False
+    none: tuple[str, ...] = ()  # texts that mean "absent" in this log
+    secrets: tuple[str, ...] = ()
+    time: TimeForm | None = None
+    fields: dict[str, Paths | FieldForm] = {}
+    labels: dict[str, str] = {}
+    flags: dict[str, When] = {}
+    ignore: tuple[When, ...] = ()
+    each: Each | None = None
+    action: ActionForm | None = None
+    result: tuple[Rule, ...] | ResultForm = ()
+    known: tuple[str, ...] = ()  # keys that are not read and not worth counting as unknown
+    tests: tuple[Test, ...] = ()
+
+
+def names() -> list[str]:
+    """Return the names of the built-in presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def is_file(preset: str) -> bool:
+    """Return whether `preset` names a file of the operator, not a built-in preset."""
+    return "/" in preset or preset.endswith((".yaml", ".yml"))
+
+
+def path_of(preset: str) -> Path:
+    """Return the file of a preset.
+
+    Raises:
+        ConfigError: there is no built-in preset of that name.
+    """
+    if is_file(preset):
+        return Path(preset)
+    path = FOLDER / f"{preset}.yaml"
+    if preset not in names():
+        raise ConfigError(
+            f"preset {preset!r} is not known",
+            hint=f"use one of: {', '.join(names())}; or the path of a preset file (.yaml)",
+        )
+    return path
+
+
+@functools.lru_cache(maxsize=64)
+def form_of(preset: str) -> Form:
+    """Read and check a preset file, once a process.
+
+    Raises:
+        ConfigError: with file, line or key, and what to do.
+    """
+    path = path_of(preset)
+    try:
+        form = load(path, Form)
+    except ConfigError as error:
+        hint = (error.hint or _HINT).replace(LISTED, _HINT)
+        raise ConfigError(str(error), hint=hint) from error
+    for problem in _problems(form):
+        raise ConfigError(f"{path}: {problem}", hint=_HINT)
+    return form
+
+
+def fields_of(form: Form) -> dict[str, FieldForm]:
+    """Return the fields of a form with the short spelling written out."""
+    return {
+        name: one if isinstance(one, FieldForm) else FieldForm(source=one)
+        for name, one in form.fields.items()
+    }
+
+
+def sources(paths: Paths | None) -> tuple[str, ...]:
+    """Return dotted paths as a tuple."""
+    if paths is None:
+        return ()
+    return (paths,) if isinstance(paths, str) else paths
+
+
+def _problems(form: Form) -> list[str]:
+    found = [*_field_problems(form), *_outcome_problems(form)]
+    if form.reader != "map":
+        return found
+    if form.time is None:
+        found.append("time: required, but not set")
+    if form.http:
+        wanted = ("http.request.method", "http.response.status_code", "file.path")
+        found += [f"fields: {name}: required with http: true" for name in wanted
+                  if name not in form.fields]  # fmt: skip
+    elif form.action is None and not (_rules(form) and all(map(_acts, _rules(form)))):
+        found.append("action: required, but not set")
+    if form.by_status and "http.response.status_code" not in form.fields:
+        found.append("fields: http.response.status_code: required with by_status: true")
+    return found
+
+
+def _field_problems(form: Form) -> list[str]:
+    found = []
+    for name, one in fields_of(form).items():
+        where = f"fields: {name}"
+        if name not in TARGETS and name not in PSEUDO:
+            found.append(f"{where}: no source can give this field")
+        elif one.kind is not None and one.kind not in KINDS[(TARGETS | PSEUDO)[name][1]]:
+            found.append(f"{where}: cannot be read as {one.kind}")
+        if (one.source is None) == (one.value is None):
+            found.append(f"{where}: needs either from or value")
+        found += _secret(form, where, one.source)
+    for key, path in form.labels.items():
+        found += _secret(form, f"labels: {key}", path)
+    if form.time is not None:
+        found += _secret(form, "time", form.time.source)
+    return found
+
+
+def _secret(form: Form, where: str, paths: Paths | None) -> list[str]:
+    return [
+        f"{where}: {path} lies below secrets: {secret}"
+        for path in sources(paths)
+        for secret in form.secrets
+        if path == secret or path.startswith(secret + ".")
+    ]
+
+
+def _rules(form: Form) -> tuple[Rule, ...]:
+    return () if isinstance(form.result, ResultForm) else form.result
+
+
+def _acts(rule: Rule) -> bool:
+    return bool(rule.action or rule.ignored or rule.dead_letter)
+
+
+def _outcome_problems(form: Form) -> list[str]:
+    found = [] if form.action is None else _action_problems(form.action)
+    for number, rule in enumerate(_rules(form)):
+        found += [f"result: rule {number + 1}: {problem}" for problem in _rule_problems(rule)]
+    ignores = [("ignore", one) for one in form.ignore]
+    for where, when in (*ignores, *((f"flags: {name}", one) for name, one in form.flags.items())):
+        if problem := check_when(when):
+            found.append(f"{where}: {problem}")
+    return found
+
+
+def _action_problems(action: ActionForm) -> list[str]:
+    found = [
+        f"action: map: {key}: {word!r} is neither an action nor a reason to ignore"
+        for key, word in (action.map or {}).items()
+        if word not in IGNORED and not is_action(word)
+    ]
+    ways = f"use dead_letter or one of {', '.join(sorted(IGNORED))}"
+    for key in ("otherwise", "absent"):
+        if getattr(action, key) not in {DEAD_LETTER, *IGNORED}:
+            found.append(f"action: {key}: {ways}")  # noqa: PERF401 - two keys, and a loop reads better
+    return found
+
+
+def _rule_problems(rule: Rule) -> list[str]:
+    found = []
+    if sum(one is not None for one in (rule.result, rule.ignored, rule.dead_letter)) != 1:
+        found.append("needs one of result, ignored, dead_letter")
+    if rule.ignored is not None and rule.ignored not in IGNORED:
+        found.append(f"ignored: use one of {', '.join(sorted(IGNORED))}")
+    if rule.action is not None and not is_action(rule.action):
+        found.append(f"{rule.action!r} is no action")
+    if rule.reason is not None and rule.result in {None, "success"}:
+        found.append("a reason belongs to denied and error")
+    if problem := check_when(rule.when):
+        found.append(problem)
+    return found
+
+
+def is_action(word: str) -> bool:
+    """Return whether a source may give this action."""
+    return bool(ACTION_FORM.fullmatch(word)) and not word.startswith(OWN_PREFIXES)
