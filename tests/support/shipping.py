@@ -13,7 +13,7 @@ line that it came from.
 import io
 import json
 import threading
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -105,11 +105,12 @@ class Shipping:
         documents: int = 1,
         fill: int | Sequence[int] = 0,
         bad: Container[int] = (),
+        more: Mapping[str, Any] = {},
     ) -> list[str]:
         """Submit one body of so many lines; return the ids of their documents, in order.
 
         Each line gives `documents` documents; `index` may name one for each of these. `fill` is
-        their size, or one size for each line; lines at `bad` hold the word.
+        their size, or one size for each line; lines at `bad` hold the word, and `more` fields.
         """
         ids = []
         for at in range(lines):
@@ -118,6 +119,7 @@ class Shipping:
                     item,
                     index if isinstance(index, str) else index[item],
                     "bad" if at in bad else "x" * (fill if isinstance(fill, int) else fill[at]),
+                    more if at in bad else {},
                 )
                 for item in range(documents)
             ]
@@ -128,9 +130,9 @@ class Shipping:
         self.delivery.submit(body)
         return ids
 
-    def _document(self, item: int, index: str, text: str) -> Document:
+    def _document(self, item: int, index: str, text: str, more: Mapping[str, Any]) -> Document:
         line = self.owner.written
-        body = {"@timestamp": "2026-04-14T10:32:15.000Z", "line": line, "text": text}
+        body = {"@timestamp": "2026-04-14T10:32:15.000Z", "line": line, "text": text, **more}
         return Document(f"{line:08d}-{item:04d}", index, json.dumps(body).encode(), 0, "success")
 
     def _add(self, made: list[Document]) -> None:
@@ -157,7 +159,7 @@ class Shipping:
         settled = self.poll()
         if settled:
             return settled
-        if any(host.users for host in self.hosts._hosts):
+        if self.delivery.in_flight or any(host.users for host in self.hosts._hosts):
             assert self._changed.acquire(timeout=_ANSWER_S), f"no reply: {self.told.getvalue()}"
         else:
             due = self.delivery.next_due()
@@ -216,14 +218,18 @@ class Shipping:
 
         `documents`: what each server holds by index and id; together they are the cluster.
         """
+        self.check_lines()
+        for index in {where for where, _ in self._documents.values()}:
+            held = [server.get(index, {}) for server in documents]
+            assert _union(held) == self.expected(index)
+
+    def check_lines(self) -> None:
+        """Each line was completed once and has one outcome; nothing is kept of it."""
         assert not self.delivery.pending
         assert self.delivery.buffered_bytes == 0
         assert not self.delivery._bodies._lines, "nothing is remembered of settled lines"
         assert sorted(self.owner.completed) == list(range(self.owner.written))
         assert self.stored + self.present + self.dead_lines == self.owner.written
-        for index in {where for where, _ in self._documents.values()}:
-            held = [server.get(index, {}) for server in documents]
-            assert _union(held) == self.expected(index)
 
     def close(self) -> None:
         """End the sender threads, whose requests must have been answered."""

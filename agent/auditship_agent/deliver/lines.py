@@ -7,6 +7,7 @@ several bodies, what is known of it so far is kept here.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from msgspec import Struct
@@ -91,14 +92,5 @@ def _line(item: Item) -> _Line:
 
 def _lines(items: Sequence[Item]) -> Iterator[tuple[_Line, list[int]]]:
     """Yield each line with the positions of its documents, which stand side by side."""
-    positions: list[int] = []
-    current: _Line | None = None
-    for at, item in enumerate(items):
-        line = _line(item)
-        if line != current:
-            if current is not None:
-                yield current, positions
-            current, positions = line, []
-        positions.append(at)
-    if current is not None:
-        yield current, positions
+    for line, positions in groupby(range(len(items)), key=lambda at: _line(items[at])):
+        yield line, list(positions)

@@ -11,7 +11,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -131,8 +131,11 @@ def _chain(error: BaseException | None) -> Iterator[object]:
 class _Pool:
     """The library's connection pool, with bounded replies, of which bulk ones are kept aside."""
 
-    def __init__(self, pool: Any, timeout_s: float) -> None:
+    def __init__(
+        self, pool: Any, timeout_s: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._pool = pool
+        self._monotonic = monotonic
         self._timeout_s = timeout_s
         self._timeout = Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s)
         self._thread = threading.local()
@@ -165,14 +168,14 @@ class _Pool:
 
     def _read(self, response: Any, url: str) -> bytes:
         """Read a reply whole, as long as it is neither endless nor without end."""
-        until = time.monotonic() + self._timeout_s
+        until = self._monotonic() + self._timeout_s
         data = bytearray()
         while piece := response.read1(_PIECE):
             data += piece
             if len(data) > MAX_REPLY_BYTES:
                 response.close()
                 raise OversizeError(f"a reply of more than {MAX_REPLY_BYTES} bytes")
-            if time.monotonic() > until:
+            if self._monotonic() > until:
                 response.close()
                 raise ReadTimeoutError(self._pool, url, "the reply takes too long")
         response.release_conn()
