@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from auditship_agent.cli.explain import explain
 from auditship_agent.cli.presets import presets
-from auditship_agent.config import AgentConfig, ServerConfig, SourceConfig
+from auditship_agent.config import AgentConfig, ServerConfig, SourceConfig, load_agent
 from auditship_agent.normalize import Normalizer
 from auditship_agent.parsing import PRESETS, form_of, preset_of, self_test
 from auditship_agent.parsing.form import Form, fields_of
@@ -236,3 +237,46 @@ def test_the_command_lists_shows_and_tests(tmp_path: Path) -> None:
     assert failed.exit_code == 3
     assert "FAIL" in failed.output
     assert isinstance(run(presets, ["show", "filebox"]).exception, ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("timezone: Mars/Olympus", "timezone"),
+        ("trusted_proxies: [10.0.0.1/8]", "trusted_proxies"),
+        ("unwrap: [journald]", "unwrap"),
+        ("preset: ./filebox.yaml", "is not absolute"),
+    ],
+)
+def test_settings_of_a_source_are_checked(tmp_path: Path, setting: str, message: str) -> None:
+    """A zone, a network, a wrapper or a path that cannot be is told before anything is read."""
+    path = tmp_path / "agent.yaml"
+    own = "" if setting.startswith("preset") else "\n    preset: native"
+    path.write_text(
+        "server: {id: fs, region: eu}\nopensearch: {hosts: ['http://127.0.0.1:9200']}\n"
+        f"sources:\n  - name: a\n    files: [/var/log/a]\n    {setting}{own}\n"
+    )
+
+    with pytest.raises(ConfigError, match=message):
+        load_agent(path)
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "sftpgo"])
+def test_explain_reads_every_preset(preset: str) -> None:
+    """`explain --preset NAME` tells each example line."""
+    (log,) = EXAMPLES.glob(f"{preset}.*")
+    args = ["--preset", preset, "--server", "fs", "--region", "eu", "--format", "ndjson", str(log)]
+    told = CliRunner().invoke(explain, args)
+
+    assert told.exit_code == 0
+    assert len(told.output.splitlines()) >= len(log.read_bytes().splitlines())
+
+
+def test_explain_reads_a_file_of_an_operator(tmp_path: Path) -> None:
+    """`explain --preset FILE.yaml`."""
+    log = tmp_path / "api.log"
+    log.write_text('api | {"ts":"2026-04-14T10:32:15Z","op":"put","code":0}\n')
+    args = ["--preset", written(tmp_path, FILEBOX), "--server", "fs", "--region", "eu", str(log)]
+    told = CliRunner().invoke(explain, args)
+
+    assert "UPLOAD" in told.output

@@ -11,6 +11,7 @@ import click
 from auditship_agent import __version__
 from auditship_agent.cli.deadletter import deadletter
 from auditship_agent.cli.explain import explain
+from auditship_agent.cli.presets import presets
 from auditship_indexer.errors import AuditshipError, StateError
 
 EXIT_CONFIG = 2
@@ -76,6 +77,7 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
 
 
 cli.add_command(explain)
+cli.add_command(presets)
 cli.add_command(deadletter)
 
 

@@ -16,10 +16,7 @@ from auditship_agent.parsing.targets import PSEUDO, TARGETS
 
 _NOBODY = frozenset({"-", "--"})
 # `http: true` gives these to section 3, which fills them
-_BY_HTTP = frozenset({
-    "http.request.method", "http.response.status_code", "file.path",
-    "http.request.body.bytes", "http.response.body.bytes",
-})  # fmt: skip
+_BY_HTTP = frozenset({"http.request.method", "http.response.status_code", "file.path"})
 
 
 class _Step(Struct, frozen=True, gc=False):
