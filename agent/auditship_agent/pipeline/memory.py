@@ -15,7 +15,7 @@ from auditship_indexer.clock import Clock, iso_ms
 from auditship_indexer.event.identity import generation
 
 _SLACK_MS: Final = 60_000
-_STATES: Final = {"live", "drained", "finished"}
+_STATES: Final = {"live", "drained", "finished", "lost"}
 
 
 def orphans_of(snapshot: Snapshot, now: float) -> list[Orphan]:
@@ -26,21 +26,21 @@ def orphans_of(snapshot: Snapshot, now: float) -> list[Orphan]:
     orphans = []
     for entry in snapshot.entries:
         place = Mark(entry.acked, bytes.fromhex(entry.anchor))
-        orphans.append(
-            Orphan(
-                source=entry.source,
-                path=entry.path,
-                file_id=FileId(entry.dev, entry.ino),
-                first=bytes.fromhex(entry.first),
-                progress=Progress(entry.source, place),
-                place=place,
-                size_seen=entry.size,
-                since=now,
-                seen_ms=int(datetime.fromisoformat(entry.seen).timestamp() * 1000),
-                is_archive=entry.codec == "gzip",
-                is_drained=entry.state == "drained",
-            )
+        orphan = Orphan(
+            source=entry.source,
+            path=entry.path,
+            file_id=FileId(entry.dev, entry.ino),
+            first=bytes.fromhex(entry.first),
+            progress=Progress(entry.source, place),
+            place=place,
+            size_seen=entry.size,
+            since=now,
+            seen_ms=int(datetime.fromisoformat(entry.seen).timestamp() * 1000),
+            is_archive=entry.codec == "gzip",
+            is_drained=entry.state == "drained",
         )
+        orphan.is_lost = entry.state == "lost"
+        orphans.append(orphan)
     return orphans
 
 
@@ -88,6 +88,7 @@ class Recorder:
 
     def _of_file(self, file: LogFile) -> Entry:
         tailer, first = file.tailer, file.first
+        state = "lost" if file.is_lost else file.state
         assert tailer is not None  # noqa: S101 - `_has_entry`
         assert first is not None  # noqa: S101 - `_has_entry`
         saved = file.progress.saved
@@ -103,7 +104,7 @@ class Recorder:
             seen=iso_ms(file.seen_ms),
             size=file.size_to_keep,
             source=file.source.name,
-            state=file.state if file.state in _STATES else "drained",  # type: ignore[arg-type]  # narrowed by the set
+            state=state if state in _STATES else "drained",  # type: ignore[arg-type]  # narrowed by the set
         )
 
     def _of_orphan(self, orphan: Orphan) -> Entry:

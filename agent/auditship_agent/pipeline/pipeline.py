@@ -83,10 +83,10 @@ class Pipeline:
 
     def step(self) -> bool:
         """Read, send and settle what is due now; return whether lines were read."""
+        read = self._read_round() if self.reading and not self.clock_hold else False
         self._record_gaps()
         self._bury_unfinished()
         self._send_own()
-        read = self._read_round() if self.reading and not self.clock_hold else False
         if self._batch.is_due(self._clock.monotonic()) or not self.reading:
             self._close_batch()
         self._settle()

@@ -17,6 +17,7 @@ _HISTORY_BYTES: Final = 8192  # of uncompressed bytes that reading can step back
 _CHUNK: Final = 65_536
 _MAX_INFLATED: Final = 1_048_576  # of one step: a crafted archive may expand a thousandfold
 _GZIP_WBITS: Final = 31
+_STEP: Final = 64
 
 
 class CorruptArchiveError(Exception):
@@ -96,7 +97,7 @@ class GzipContent:
     @property
     def decoded(self) -> int:
         """How many bytes decompress, good or not."""
-        return self._check.position
+        return max(self._check.position, len(self.head))
 
     def prepare(self, budget: int) -> bool:
         """Check at most about `budget` bytes more; return whether all of the file is checked.
@@ -116,6 +117,7 @@ class GzipContent:
                 data = self._check.more()
             except zlib.error:
                 self._broken = True
+                self.head = self.head or _head_of(self._descriptor)
                 data = None
             if data is None:
                 self._checked = True
@@ -161,3 +163,16 @@ class GzipContent:
     def close(self) -> None:
         """Release the descriptor."""
         os.close(self._descriptor)
+
+
+def _head_of(descriptor: int) -> bytes:
+    """Return what decompresses of a first member that is damaged near its begin."""
+    raw = os.pread(descriptor, _CHUNK, 0)
+    stream = zlib.decompressobj(_GZIP_WBITS)
+    head = b""
+    for begin in range(0, len(raw), _STEP):
+        try:
+            head += stream.decompress(raw[begin : begin + _STEP])
+        except zlib.error:
+            break
+    return head[:HEAD_BYTES]

@@ -178,7 +178,7 @@ class Catalog:
         self._rename(file, found)
         if found.stamp != file.stamp:
             self._changed(file, found)
-        elif file.error and file.state != "unreadable":
+        elif file.error and file.state in {"new", "live", "drained", "spare"}:
             file.dirty = True  # try again
 
     def _rename(self, file: LogFile, found: Found) -> None:
@@ -195,6 +195,7 @@ class Catalog:
         grown = found.stamp.size != file.stamp.size
         file.stamp = found.stamp
         file.dirty = True
+        file.is_lost = False
         if grown or file.state == "unreadable":
             self.grew(file)
         if file.tailer is None and file.state not in {"new", "spare"}:
@@ -204,6 +205,11 @@ class Catalog:
             self._shelf.descriptors.close(file)
             file.state = "live" if file.live else "drained"
         file.saw(found.stamp.size, self._clock.monotonic())
+        if file.tailer is not None and self._shelf.open(file):
+            try:
+                file.tailer.has_more()  # a file that is deleted before its turn has this size
+            except (OSError, CorruptArchiveError) as error:
+                self._shelf.failed(file, error)
 
     def _vanished(self, file: LogFile) -> None:
         """No name leads to the file any more; an open descriptor still reads it."""
@@ -311,7 +317,7 @@ class Catalog:
                     file.saw(file.tailer.size_seen, self._clock.monotonic())
                 elif file.tailer is None and file.state == "new":
                     file.dirty = file.content.size() != file.tried_size
-            except OSError as error:
+            except (OSError, CorruptArchiveError) as error:
                 self._shelf.failed(file, error)
 
     def _look_by_name(self, file: LogFile) -> None:

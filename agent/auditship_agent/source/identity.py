@@ -130,6 +130,7 @@ class Identity:
             file.begin(Progress(file.source.name), START)
         if file.tailer is not None:
             file.saw(file.stamp.size, shelf.clock.monotonic())
+            file.tailer.has_more()
             same.append(file)
 
     def _foreign(self, file: LogFile, codec: str) -> None:
@@ -157,6 +158,7 @@ class Identity:
         if orphan.is_drained or orphan.path != file.path:
             file.live = False  # the name that it was written under leads elsewhere
         file.begin(orphan.progress, orphan.place)
+        file.is_lost = orphan.is_lost and orphan.file_id == file.file_id and file.is_damaged
         if orphan.begin > orphan.place.offset:
             file.told_size = orphan.begin
         size = file.content.size() if file.content else None

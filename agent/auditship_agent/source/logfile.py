@@ -50,6 +50,8 @@ class LogFile:
         self.grown_at = 0.0  # monotonic: when bytes last came
         self.told_size = 0  # up to here the dead letter or a gap tells of a last line without LF
         self.tried_size = 0  # how far it was searched for its first line
+        self.told_first: bytes | None = None  # what a damaged archive says its first line was
+        self.is_lost = False  # a damaged archive of which a gap tells
         self._agenda = agenda
         self._search = FirstLine(source.line_limit)
         self._sightings: deque[tuple[float, int]] = deque()  # when the file had which size
@@ -76,10 +78,9 @@ class LogFile:
 
     @property
     def is_told(self) -> bool:
-        """Whether nothing stands behind the last LF that the dead letter does not have."""
-        return self.tailer is not None and (
-            not self.tailer.has_partial or self.told_size >= self.tailer.size_seen
-        )
+        """Whether all bytes left as lines, or stand in the dead letter or a gap."""
+        tailer = self.tailer
+        return tailer is not None and max(tailer.offset, self.told_size) >= tailer.size_seen
 
     @property
     def size_to_keep(self) -> int:
@@ -99,8 +100,6 @@ class LogFile:
 
     def saw(self, size: int, now: float) -> None:
         """Note that the file has `size` bytes now, at second's grain."""
-        if self.tailer is not None and not self.tailer.is_archive:
-            self.tailer.size_seen = max(self.tailer.size_seen, size)
         if not self._sightings or size > self._sightings[-1][1]:
             if self._sightings and now - self._sightings[-1][0] < 1.0:
                 now = self._sightings.pop()[0]

@@ -12,6 +12,7 @@ from auditship_agent.source.archive import CorruptArchiveError, GzipContent
 from auditship_agent.source.framing import Framer
 from auditship_agent.source.logfile import LogFile
 from auditship_agent.source.orphans import Orphan
+from auditship_agent.source.progress import NO_ANCHOR, Mark, Progress
 from auditship_agent.source.shelf import Gap, Shelf
 
 DAY_MS: Final = 86_400_000
@@ -98,16 +99,43 @@ class Losses:
         if not isinstance(content, GzipContent):
             return  # another compressor: what it should hold is an orphan with unread bytes
         shelf.log.error("file.corrupt", path=file.path, good_bytes=content.size())
-        first = file.first or _first_of(content.head, file.source.line_limit)
+        first = file.told_first = file.first or _first_of(content.head, file.source.line_limit)
+        if file.is_lost or self._is_known(file, first, content.decoded):
+            return
+        file.is_lost = True
         begin = file.tailer.offset if file.tailer else 0
-        known = [orphan.size_seen for orphan in shelf.orphans.of(first)]
+        begin = max([begin, *(orphan.size_seen for orphan in shelf.orphans.of(first))])
+        shelf.gaps.append(Gap(file.source.name, file.path, first, begin, begin, "corrupt_archive"))
+        if file.tailer is None:
+            self._remember_lost(file, first)
+
+    def _is_known(self, file: LogFile, first: bytes, decoded: int) -> bool:
+        """Whether another file or generation had all that decompresses, or this loss was told."""
+        shelf = self._shelf
+        orphans = shelf.orphans.of(first)
+        if any(orphan.is_lost and orphan.file_id == file.file_id for orphan in orphans):
+            return True
+        known = [orphan.size_seen for orphan in orphans]
         known += [f.size for f in shelf.files.values() if f.first == first and f is not file]
-        if max(known, default=-1) < content.decoded:
-            read = [o.size_seen for o in shelf.orphans.of(first)]
-            begin = max(begin, *read, 0)
-            shelf.gaps.append(
-                Gap(file.source.name, file.path, first, begin, begin, "corrupt_archive")
-            )
+        return max(known, default=-1) >= decoded
+
+    def _remember_lost(self, file: LogFile, first: bytes) -> None:
+        """Keep, over a restart too, that the loss of an archive without a good line was told."""
+        orphan = Orphan(
+            source=file.source.name,
+            path=file.path,
+            file_id=file.file_id,
+            first=first,
+            progress=Progress(file.source.name),
+            place=Mark(0, NO_ANCHOR),
+            size_seen=0,
+            since=self._shelf.clock.monotonic(),
+            seen_ms=file.seen_ms,
+            is_archive=True,
+            sought=False,
+        )
+        orphan.is_lost = True
+        self._shelf.orphans.add(orphan)
 
     # -- orphans --------------------------------------------------------------------------
 
@@ -131,8 +159,10 @@ class Losses:
             if file.first == orphan.first and file.file_id != orphan.file_id:
                 damaged |= file.is_damaged or file.state == "unreadable"
                 self._shrink(orphan, file)
-            elif file.first is None and isinstance(file.content, GzipContent):
+            elif isinstance(file.content, GzipContent) and file.first is None:
                 damaged |= _first_of(file.content.head, file.source.line_limit) == orphan.first
+            else:
+                damaged |= file.told_first == orphan.first
         if not orphan.has_unread:
             return
         orphan.is_lost = True

@@ -103,16 +103,23 @@ class Tailer:
     def has_more(self) -> bool:
         """Look whether there is something to do: new bytes, or fewer than were seen.
 
+        A larger size counts as seen only while the bytes before it are those that were read.
+
         Raises:
-            OSError: the file cannot be looked at.
+            OSError, CorruptArchiveError: the file cannot be looked at.
         """
         if self.content is None:
             return False
         size = self.content.size()
         if size is None:
             return True
-        self.size_seen = max(self.size_seen, size)
-        return size != self._searched
+        if size > self.size_seen:
+            try:
+                self._look_back(self.content)
+            except ReplacedError:
+                return True  # the next turn says so
+            self.size_seen = size
+        return size != self._searched or size < self.size_seen
 
     def turn(self, budget: int) -> Iterator[Line]:
         """Yield complete lines; stop behind the one in which `budget` bytes were read.
@@ -172,7 +179,7 @@ class Tailer:
     def _look_back(self, content: Content) -> None:
         """Prove that the file still is the one that was read."""
         size, last = content.size(), len(self._last)
-        if size is not None and size < self._searched:
+        if size is not None and size < max(self._searched, self.size_seen):
             raise ReplacedError(shrunk=True)
         if last and content.read(self._searched - last, last) != self._last:
             raise ReplacedError(shrunk=False)

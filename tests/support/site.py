@@ -1,0 +1,461 @@
+"""A real folder with log files, an agent stepped by hand, and the oracle of the fault matrix.
+
+    site = Site(tmp_path, server)
+    site.write(5)
+    site.settle()
+    site.rename("audit.log", "audit.log.1")
+    site.crash()
+    site.check_everything()
+
+Every act on a file is recorded as a story of its content, so that the oracle knows each line that
+was ever written, and which bytes exist nowhere any more. No test sleeps: time is a `TestClock`, and
+waiting means waiting for a reply of the scripted cluster, with a deadline that fails loudly.
+"""
+
+import gzip
+import io
+import itertools
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from auditship_agent.checkpoint import CheckpointFile, Snapshot
+from auditship_agent.config import (
+    AgentConfig,
+    BatchConfig,
+    CheckpointConfig,
+    DeadLetterConfig,
+    DeliveryConfig,
+    EnrichConfig,
+    HttpConfig,
+    LimitsConfig,
+    ServerConfig,
+    SourceConfig,
+    StateConfig,
+    WatchConfig,
+)
+from auditship_agent.deadletter import DeadLetter, records
+from auditship_agent.durable import RealDisk
+from auditship_agent.runner.agent import Agent, build
+from auditship_agent.runner.loop import Loop
+from auditship_agent.source.logfile import LogFile
+from auditship_agent.source.orphans import Orphan
+from auditship_indexer.clock import iso_ms
+from auditship_indexer.event.identity import generation
+from auditship_indexer.log import Log
+from auditship_indexer.opensearch import Connection
+from support.bulk import BulkServer
+from support.clock import START_MS, TestClock
+from support.oracle import SERVER, Story, Written, generation_of, id_of
+from support.transforming import native
+
+LOG: Final = "audit.log"
+PATIENCE_S: Final = 30.0
+_regions: Final = itertools.count(1)
+
+
+class FastDisk(RealDisk):
+    """Without fsync: these tests lose processes, not power. `saved` is told of each checkpoint."""
+
+    def __init__(self) -> None:
+        self.saved: Callable[[], None] = lambda: None
+
+    def replace(self, source: Path, target: Path) -> None:
+        super().replace(source, target)
+        if source.name == "checkpoint.new":
+            self.saved()
+
+    def sync_folder(self, folder: Path) -> None:
+        """Nothing to do."""
+
+    def sync_file(self, path: Path) -> None:
+        """Nothing to do."""
+
+
+class Site:
+    """One storage server's log folder and its agent. `source` overrides the source's settings."""
+
+    def __init__(
+        self,
+        folder: Path,
+        server: BulkServer,
+        *,
+        source: Mapping[str, Any] | None = None,
+        **sections: Any,
+    ) -> None:
+        self.folder = folder
+        self.logs = folder / "logs of the day"
+        self.state = folder / "state"
+        self.logs.mkdir(parents=True)
+        self.state.mkdir()
+        self.server = server
+        self.region = f"site-{next(_regions)}"
+        self.index = f"audit-{self.region}-2026.04.14"
+        server.make_index(self.index)
+        self.clock = TestClock()
+        self.disk = FastDisk()
+        self.disk.saved = self._note_sizes
+        self._sizes: dict[str, int] = {}  # what the agent knew at its last checkpoint
+        self.told = io.StringIO()
+        settings: dict[str, Any] = {
+            "name": "dosya",
+            "preset": "native",
+            "files": (str(self.logs / LOG),),
+            **(source or {}),
+        }
+        self.config = AgentConfig(
+            server=ServerConfig(SERVER, self.region),
+            sources=(SourceConfig(**settings),),
+            opensearch=Connection(hosts=(server.address,)),
+            **{**self._sections(), **sections},
+        )
+        self.stories: list[Story] = []
+        self._held: dict[str, tuple[Story, int]] = {}  # name -> whose first bytes it has
+        self._numbers = itertools.count()
+        self._partial = b""
+        self.agent: Agent | None = None
+        self.start()
+
+    def _sections(self) -> dict[str, Any]:
+        return {
+            "state": StateConfig(dir=str(self.state)),
+            "batch": BatchConfig(max_events=50, max_age_s=0.05),
+            "delivery": DeliveryConfig(retry_max_s=0.05, timeout_s=10, gzip=False),
+            "checkpoint": CheckpointConfig(interval_s=0.1),
+            "dead_letter": DeadLetterConfig(min_free_bytes=0, max_in_a_row=0),
+            "enrich": EnrichConfig(user_agent=False),
+            "watch": WatchConfig(method="poll"),
+            "http": HttpConfig(listen="off"),
+            "limits": LimitsConfig(),
+        }
+
+    # -- the agent's life ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start an agent on the state folder."""
+        log = Log(clock=self.clock, out=self.told)
+        self.agent = build(self.config, log=log, clock=self.clock, disk=self.disk, draw=lambda: 0.5)
+        self.loop = Loop(self.agent)
+
+    @property
+    def running(self) -> Agent:
+        """The agent that runs."""
+        assert self.agent is not None
+        return self.agent
+
+    def look(self) -> None:
+        """Let the agent list the folders and look at all files, without reading lines."""
+        self.loop.rescan()
+
+    def turn(self) -> None:
+        """Let the agent do one turn of its loop."""
+        self.loop.turn()
+
+    def settle(self) -> None:
+        """Step the agent until everything it can have has its outcome."""
+        until = time.monotonic() + PATIENCE_S
+        self.look()
+        while not self._step():
+            assert time.monotonic() < until, f"it does not settle: {self.told.getvalue()[-3000:]}"
+
+    def _step(self) -> bool:
+        agent = self.running
+        wait_s = self.loop.turn()
+        if self._is_settled():
+            return True
+        if agent.pipeline.delivery.in_flight:
+            agent.wake.wait(0.05)
+        else:
+            self.clock.advance(min(max(wait_s, 0.01), 0.2))
+        return False
+
+    def _is_settled(self) -> bool:
+        catalog = self.running.pipeline.catalog
+        unread = any(file.dirty for file in catalog.files.values())
+        return self.running.pipeline.is_idle and not catalog.is_busy and not unread
+
+    def stop(self) -> None:
+        """End the agent as SIGTERM does, once everything has its outcome."""
+        self.settle()
+        self._end()
+
+    def crash(self) -> None:
+        """Drop the agent with all it knows: the state folder is what it last wrote."""
+        self._end()
+        for story in self.stories:
+            if story.kept < len(story.data):
+                story.doubtful = True
+                story.seen = min(story.seen, self._sizes.get(story.generation or "", 0))
+
+    def _end(self) -> None:
+        if self.agent is not None:
+            self.agent.close()
+            self.agent = None
+
+    def restart(self) -> None:
+        """End the agent properly and start another."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Release everything."""
+        self._end()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, then let the agent settle; twice, since some things take two looks."""
+        for _ in range(2):
+            self.clock.advance(seconds)
+            if self.agent is not None:
+                self.settle()
+
+    # -- acts on files ---------------------------------------------------------------------
+
+    def path(self, name: str = LOG) -> Path:
+        """Return the path of a file of the log folder."""
+        return self.logs / name
+
+    def line(self, **fields: Any) -> bytes:
+        """Return a good line, unlike all others, without LF."""
+        name = f"n{next(self._numbers)}"
+        file = {"id": name, "name": name}
+        return native(**{"time": iso_ms(START_MS), "file": file, **fields})
+
+    def append(self, data: bytes, name: str = LOG) -> None:
+        """Append bytes to a file, as its application does."""
+        story, _ = self._held.get(name) or (self._story(), 0)
+        with self.path(name).open("ab", buffering=0) as log:
+            log.write(data)
+        story.data += data
+        story.kept = len(story.data)
+        self._held[name] = (story, len(story.data))
+
+    def _story(self) -> Story:
+        self.stories.append(Story())
+        return self.stories[-1]
+
+    def write(self, count: int = 1, name: str = LOG) -> list[bytes]:
+        """Append complete lines; a line begun by `part` is ended first."""
+        lines = [self.line() for _ in range(count)]
+        self.append(self._partial + b"".join(line + b"\n" for line in lines), name)
+        self._partial = b""
+        return lines
+
+    def part(self, name: str = LOG) -> None:
+        """Append the first half of a line; the next `write` appends the other half."""
+        if not self._partial:
+            line = self.line()
+            self.append(line[: len(line) // 2], name)
+            self._partial = line[len(line) // 2 :] + b"\n"
+
+    def rename(self, name: str, to: str) -> None:
+        """Rename a file; what had the new name is gone."""
+        self._let_go(to)
+        self.path(name).rename(self.path(to))
+        self._held[to] = self._held.pop(name)
+        self._partial = b"" if name == LOG else self._partial
+
+    def copy(self, name: str, to: str) -> None:
+        """Copy a file: the first half of copytruncate."""
+        self._let_go(to)
+        self.path(to).write_bytes(self.path(name).read_bytes())
+        self._held[to] = self._held[name]
+
+    def cut(self, name: str = LOG) -> None:
+        """Truncate a file to nothing: the second half of copytruncate."""
+        self._let_go(name)
+        with self.path(name).open("r+b") as log:
+            log.truncate(0)
+        self._held[name] = (self._story(), 0)
+        self._partial = b""
+
+    def compress(self, name: str, *, keep: bool = False) -> None:
+        """Compress a file to NAME.gz, as gzip does; the original goes unless it is kept."""
+        data = gzip.compress(self.path(name).read_bytes(), mtime=0)
+        self.path(f"{name}.gz").write_bytes(data)
+        self._held[f"{name}.gz"] = self._held[name]
+        if not keep:
+            self.delete(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        self._let_go(name)
+        self.path(name).unlink()
+        self._partial = b"" if name == LOG else self._partial
+
+    def _let_go(self, name: str) -> None:
+        """A name loses its content; what no other name has of it is destroyed."""
+        if name not in self._held:
+            return
+        story, _ = self._held.pop(name)
+        kept = max((size for other, size in self._held.values() if other is story), default=0)
+        if kept < story.kept:
+            story.seen = self._seen(story)
+        story.kept = kept
+
+    def _seen(self, story: Story) -> int:
+        """Return how many bytes of a story the agent knows of."""
+        sizes = self._sizes if self.agent is None else self._known_sizes()
+        return sizes.get(story.generation or "", 0)
+
+    def _known_sizes(self) -> dict[str, int]:
+        """Return the largest size that the agent knows of each generation."""
+        catalog = self.running.pipeline.catalog
+        known: list[LogFile | Orphan] = [*catalog.files.values(), *catalog.orphans]
+        sizes: dict[str, int] = defaultdict(int)
+        for one in known:
+            if one.first is not None:
+                size = one.size if isinstance(one, LogFile) else one.size_seen
+                name = generation(SERVER, one.first)
+                sizes[name] = max(sizes[name], size)
+        return sizes
+
+    def _note_sizes(self) -> None:
+        self._sizes = self._known_sizes()
+
+    # -- what is there ---------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the checkpoint; it must not be damaged."""
+        found, damaged = CheckpointFile(self.state, self.disk).load()
+        assert not damaged
+        return found
+
+    def documents(self) -> dict[str, bytes]:
+        """Return all stored documents of the region by id."""
+        return {
+            id_: body
+            for index, documents in self.server.documents.items()
+            if index.startswith(f"audit-{self.region}-")
+            for id_, body in dict(documents).items()
+        }
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """Return the stored gap events, decoded."""
+        return [e for e in self._decoded().values() if e["event"]["action"] == "agent.gap"]
+
+    def gap_ranges(self) -> list[tuple[int, int, str]]:
+        """Return begin, end and reason of the stored gaps, sorted."""
+        return sorted(
+            (gap["audit"]["gap"]["from"], gap["audit"]["gap"]["to"], gap["event"]["reason"])
+            for gap in self.gaps()
+        )
+
+    def events(self) -> dict[str, dict[str, Any]]:
+        """Return the stored events of lines by id, decoded."""
+        return {
+            id_: event
+            for id_, event in self._decoded().items()
+            if not event["event"]["action"].startswith("agent.")
+        }
+
+    def _decoded(self) -> dict[str, dict[str, Any]]:
+        return {id_: json.loads(body) for id_, body in self.documents().items()}
+
+    def letters(self) -> list[DeadLetter]:
+        """Return the open dead letters."""
+        return list(records(self.state / "dead-letter"))
+
+    def names(self) -> list[str]:
+        """Return the event names that the agent told."""
+        return [json.loads(line)["event"] for line in self.told.getvalue().splitlines()]
+
+    def held(self, name: str = LOG) -> LogFile:
+        """Return what the agent knows of a file under its name."""
+        files = self.running.pipeline.catalog.files.values()
+        return next(file for file in files if file.path == str(self.path(name)))
+
+    # -- the oracle ------------------------------------------------------------------------
+
+    def check_everything(self, *, ignored: int = 0, patience_s: float = 61.0) -> None:
+        """Run the agent to the end, then hold everything against what was written."""
+        if self.agent is None:
+            self.start()
+        self.settle()
+        self.pass_time(patience_s)
+        self._check_outcomes(ignored)
+        self._check_numbers()
+        self._check_checkpoint()
+        before = self._everything()
+        self.restart()
+        self.settle()
+        assert self._everything() == before, "a second clean run changed something"
+
+    def _everything(self) -> tuple[Any, ...]:
+        lines = {id_: self.documents()[id_] for id_ in self.events()}
+        return lines, self.letters(), self.gap_ranges()
+
+    def _check_outcomes(self, ignored: int) -> None:
+        stored = set(self.events())
+        letters = defaultdict(list)
+        for letter in self.letters():
+            letters[letter.generation, letter.offset].append(letter)
+        left = 0
+        expected: set[str] = set()
+        for line, stories in self._all_lines().items():
+            id_ = id_of(line.first, line.offset, line.raw, START_MS)
+            outcomes = [f"stored {id_}"] if id_ in stored else []
+            expected |= {id_} & stored
+            outcomes += [
+                f"dead {one.reason}"
+                for one in letters.get(line.place, ())
+                if one.line_sha256 == _sha(line.raw)
+            ]
+            assert len(outcomes) <= 1, (line, outcomes)
+            left += self._check_gap(line, stories, told=bool(outcomes))
+        assert not stored - expected, f"nobody wrote these: {stored - expected}"
+        assert left == ignored, f"{left} lines have no outcome"
+
+    def _all_lines(self) -> dict[Written, list[Story]]:
+        lines: dict[Written, list[Story]] = defaultdict(list)
+        for story in self.stories:
+            for line in story.lines():
+                lines[line].append(story)
+        return lines
+
+    def _check_gap(self, line: Written, stories: list[Story], *, told: bool) -> int:
+        """Hold a line against the gaps; return 1 when it has no outcome at all."""
+        name = generation_of(line.first)
+        gaps = [
+            gap
+            for gap in self.gaps()
+            if gap["log"]["generation"] == name
+            and gap["audit"]["gap"]["from"] < line.end
+            and gap["audit"]["gap"]["to"] > line.offset
+        ]
+        doubtful = any(story.doubtful for story in stories)
+        assert len(gaps) <= 1 or doubtful, (line, gaps)
+        if told:
+            assert not gaps or doubtful, f"{line} is stored, and a gap tells of it: {gaps}"
+            return 0
+        exists = any(line.end <= story.kept for story in stories)
+        unseen = all(line.end > story.seen for story in stories)
+        assert not exists or not gaps, f"{line} exists, and a gap tells of it"
+        return 0 if gaps or (unseen and not exists) else 1
+
+    def _check_numbers(self) -> None:
+        pipeline = self.running.pipeline
+        for name in pipeline.catalog.sources:
+            count = pipeline.tally.of(name)
+            assert count.pending == 0, count.told()
+        assert pipeline.delivery.pending == 0
+
+    def _check_checkpoint(self) -> None:
+        assert self.running.pipeline.save()
+        snapshot = self.snapshot()
+        assert snapshot is not None
+        acked = {(entry.ino, entry.first, entry.acked) for entry in snapshot.entries}
+        for file in self.running.pipeline.catalog.files.values():
+            if file.tailer is None or file.first is None or file.gone or file.error:
+                continue
+            data = Path(file.path).read_bytes()
+            data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+            end = data.rfind(b"\n") + 1
+            assert (file.file_id.inode, file.first.hex(), end) in acked, file.path
+
+
+def _sha(raw: bytes) -> str:
+    return sha256(raw).hexdigest()
