@@ -1,8 +1,9 @@
 # Everything runs from one virtual environment, .venv, that plain pip fills.
 # `make setup` makes it; every other target makes it when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down check lock dist
+.PHONY: help setup demo test up down check lock dist soak bench-idle
 PYTHON ?= python3
+MINUTES ?= 10
 BIN := .venv/bin
 SHELL := /bin/sh
 
@@ -44,3 +45,9 @@ lock: .venv/ready ## renew requirements.txt from pyproject.toml
 
 dist: .venv/ready ## build the wheel
 	$(BIN)/python -m hatchling build -t wheel
+
+soak: .venv/ready ## minutes of rotation and kill -9 on agent and node; MINUTES=10
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
+bench-idle: .venv/ready ## what an agent costs that watches 1,000 quiet files
+	$(BIN)/python -m bench.idle

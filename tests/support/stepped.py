@@ -25,6 +25,7 @@ from support.bulk import BulkServer
 from support.clock import TestClock
 
 _REPLY_S = 10.0
+_END_S = 0.5
 
 
 class Stepped:
@@ -74,7 +75,8 @@ class Stepped:
                 yield self.agent
             finally:
                 self.agent.close()
-                self.agent.wake.close()
+                if self.agent.senders.join(_END_S):
+                    self.agent.wake.close()  # else a sender that waits for its reply still needs it
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let the loop turn once, take the replies that come, and let time pass."""

@@ -55,6 +55,9 @@ def actor_of(record: Record) -> str:
 
 def user_of(record: Record) -> User | None:
     """Return `user.*`: who acted, as whom, and whom the act is about."""
+    nobody = record.user_email is None and record.user_id is None and record.user_name is None
+    if nobody and is_plain_user(record):
+        return None
     effective = target = None
     if record.effective_id or record.effective_email or record.effective_name:
         effective = Person(record.effective_email, record.effective_id, record.effective_name)
@@ -70,10 +73,25 @@ def user_of(record: Record) -> User | None:
         unique(record.user_roles),
         target,
     )
-    return user if user != _NO_USER else None
+    return None if nobody and user == _NO_USER else user  # lists may have been empty
 
 
 _NO_USER = User()
+
+
+def is_plain_user(record: Record) -> bool:
+    """Return whether `user.*` holds nothing but id, e-mail and name."""
+    return (
+        record.user_roles is None
+        and record.target_id is None
+        and record.target_email is None
+        and record.target_name is None
+        and record.new_roles is None
+        and record.old_roles is None
+        and record.effective_id is None
+        and record.effective_email is None
+        and record.effective_name is None
+    )
 
 
 def api_key_of(record: Record) -> ApiKey | None:
@@ -95,13 +113,15 @@ def name_files(record: Record) -> None:
 def file_of(record: Record) -> File | None:
     """Return `file.*`, with the directory and extension that path and name imply."""
     path, name = record.file_path, record.file_name
+    if name is None and path is None and _has_no_file(record):
+        return None
     directory = None
     if path is not None:
         directory = path.rstrip("/").rpartition("/")[0] or "/"
     previous = None
     if record.previous_name is not None or record.previous_path is not None:
         previous = Previous(record.previous_name, record.previous_path)
-    file = File(
+    return File(
         directory,
         _extension(name, record.file_type),
         record.folder_id,
@@ -115,10 +135,21 @@ def file_of(record: Record) -> File | None:
         record.file_type,
         record.file_version,
     )
-    return file if file != _NO_FILE else None
 
 
-_NO_FILE = File()
+def _has_no_file(record: Record) -> bool:
+    """Return whether nothing but name and path could make `file.*`."""
+    return (
+        record.file_id is None
+        and record.file_size is None
+        and record.file_type is None
+        and record.file_version is None
+        and record.folder_id is None
+        and record.file_mime_type is None
+        and record.file_sha256 is None
+        and record.previous_name is None
+        and record.previous_path is None
+    )
 
 
 def last_segment(path: str | None) -> str | None:
@@ -139,6 +170,8 @@ def _extension(name: str | None, kind: str | None) -> str | None:
 
 def share_of(record: Record, share_id: str | None) -> Share | None:
     """Return `share.*`: the link and its policy at that time."""
+    if share_id is None and _has_no_share(record):
+        return None
     share = Share(
         unique(record.share_domains),
         unique(record.share_ips),
@@ -150,10 +183,24 @@ def share_of(record: Record, share_id: str | None) -> Share | None:
         record.share_protected,
         record.share_scope,
     )
-    return share if share != _NO_SHARE else None
+    return None if share_id is None and share == _NO_SHARE else share  # lists may be empty
 
 
 _NO_SHARE = Share()
+
+
+def _has_no_share(record: Record) -> bool:
+    """Return whether nothing but the id could make `share.*`."""
+    return (
+        record.share_owner is None
+        and record.share_scope is None
+        and record.share_domains is None
+        and record.share_ips is None
+        and record.share_protected is None
+        and record.share_expires_ms is None
+        and record.share_max_downloads is None
+        and record.share_attempt is None
+    )
 
 
 def http_of(record: Record) -> Http | None:

@@ -30,6 +30,7 @@ from auditship_indexer.event.document import (
     OnlyName,
     Region,
     Source,
+    User,
     UserAgent,
     Version,
 )
@@ -40,6 +41,8 @@ _MAX_CACHE: Final = 50_000
 _NATIVE: Final = "native"
 _ADDRESS_LIMIT: Final = FIELDS["client.address"].limit
 _ECS: Final = Version(ECS_VERSION)
+_NO_NAMES: Final = (None, None, None)
+_NO_WORKSPACE: Final = (None, None)
 
 
 class Normalizer:
@@ -66,6 +69,9 @@ class Normalizer:
         self._tokens = read_key(key_file) if key_file is not None else None
         self._acts: dict[tuple[str, str], tuple[list[str] | None, list[str] | None, str, str]] = {}
         self._seconds: dict[int, str] = {}
+        self._users: dict[tuple[str | None, str | None, str | None], User | None] = {}
+        self._workspaces: dict[tuple[str | None, str | None], Named | None] = {}
+        self._clients: dict[str, Client] = {}
 
     def refresh(self) -> None:
         """Open a replaced country database; the caller asks at most once a second."""
@@ -114,13 +120,53 @@ class Normalizer:
             Source(source_ip) if source_ip is not None else None,
             Region(record.storage_region) if record.storage_region is not None else None,
             OnlyId(record.trace_id) if record.trace_id is not None else None,
-            build.user_of(record),
+            self._user(record),
             _agent_fields(agent),
-            build.named(record.workspace_id, record.workspace_name),
+            self._workspace(record),
         )
+
+    def _user(self, record: Record) -> User | None:
+        """Return `user.*`; those who only have names are made once each."""
+        if not build.is_plain_user(record):
+            return build.user_of(record)
+        key = (record.user_email, record.user_id, record.user_name)
+        known = self._users.get(key)
+        if known is None and key != _NO_NAMES:
+            if len(self._users) >= _MAX_CACHE:
+                self._users.clear()
+            known = self._users[key] = build.user_of(record)
+        return known
+
+    def _workspace(self, record: Record) -> Named | None:
+        key = (record.workspace_id, record.workspace_name)
+        known = self._workspaces.get(key)
+        if known is None and key != _NO_WORKSPACE:
+            if len(self._workspaces) >= _MAX_CACHE:
+                self._workspaces.clear()
+            known = self._workspaces[key] = build.named(*key)
+        return known
 
     def _client(self, record: Record, flags: set[str]) -> tuple[Client | None, str | None]:
         """Return `client` and the peer's address where it is another."""
+        is_plain = record.client_port is None and record.proxy_ip is None
+        if is_plain and record.client_ip is not None:
+            known = self._clients.get(record.client_ip)
+            if known is not None:
+                return known, None
+        client, peer = self._new_client(record, flags)
+        if is_plain and record.client_ip is not None and client is not None:
+            self._keep(record.client_ip, client)
+        return client, peer
+
+    def _keep(self, text: str, client: Client) -> None:
+        """Keep an address that raises no flag and whose country no replaced file can change."""
+        if client.address is not None or self._countries.is_configured:
+            return
+        if len(self._clients) >= _MAX_CACHE:
+            self._clients.clear()
+        self._clients[text] = client
+
+    def _new_client(self, record: Record, flags: set[str]) -> tuple[Client | None, str | None]:
         ip = text = geo = None
         port = record.client_port
         if record.client_ip is not None:

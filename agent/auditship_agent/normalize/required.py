@@ -6,6 +6,7 @@ An event that lacks one is stored all the same, with flag `missing_field`.
 from typing import Final
 
 from auditship_agent.line import Record
+from auditship_indexer.event.actions import ACTIONS
 
 _PLACED: Final = frozenset({"file.upload", "file.update", "file.download"})
 _FILE_SHARES: Final = frozenset({"share.create", "share.download", "share.upload"})
@@ -15,16 +16,22 @@ _NOBODY: Final = frozenset({"anonymous", "system"})
 def lacks_field(record: Record) -> bool:
     """Return whether a field that the record's action requires is absent."""
     action = record.action
-    family = action.partition(".")[0]
+    needs_file, family = _NEEDS.get(action) or _needs(action)
     return (
         (record.workspace_id is None and action != "auth.login")
         or (record.client_ip is None and record.actor != "system")
         or (record.reason is None and record.result != "success")
-        or (record.actor not in _NOBODY and _no_user(record))
-        or (_needs_file(action, family) and _no_file(record))
-        or (action in _PLACED and record.storage_region is None)
+        or (record.user_email is None and record.actor not in _NOBODY and _no_user(record))
+        or (needs_file and record.file_name is None and _no_file(record))
+        or (record.storage_region is None and action in _PLACED)
         or (family != "file" and _lacks_object(record, action, family))
     )
+
+
+def _needs(action: str) -> tuple[bool, str]:
+    """Return whether an action needs a file, and its family."""
+    family = action.partition(".")[0]
+    return _needs_file(action, family), family
 
 
 def _lacks_object(record: Record, action: str, family: str) -> bool:
@@ -49,3 +56,6 @@ def _no_user(record: Record) -> bool:
 
 def _no_file(record: Record) -> bool:
     return not (record.file_id or record.file_name or record.file_path)
+
+
+_NEEDS: Final = {action: _needs(action) for action in ACTIONS}

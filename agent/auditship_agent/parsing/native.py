@@ -11,7 +11,7 @@ import msgspec
 
 from auditship_agent.config import SourceConfig
 from auditship_agent.line import Dead, Record, Verdict
-from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats, too_deep
+from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats
 from auditship_agent.parsing.fit import Fitter
 from auditship_agent.parsing.native_shape import (
     FIELDS,
@@ -61,7 +61,7 @@ class NativePreset:
             native = self._decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._parse_odd(raw)
-        if may_repeat(raw, _DECIDING_RAW) or too_deep(raw):
+        if may_repeat(raw, _DECIDING_RAW):  # too deep it cannot be: each level has its Struct
             return self._parse_odd(raw)
         return self._verdict(native, None, None)
 

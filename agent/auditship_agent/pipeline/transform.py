@@ -84,6 +84,8 @@ class Stream:
         if isinstance(verdict, Dead):
             return Produced("dead_letter", reason=verdict.reason, detail=verdict.detail)
         digest = self._lineage.digest(line.offset, line.sha256)
+        if len(verdict) == 1:  # nearly always
+            return Produced("event", (self._document(verdict[0], line, digest, 0),))
         return Produced(
             "event",
             tuple(

@@ -24,6 +24,8 @@ _EVENT_TAG: Final = b"auditship-event-1\0"
 _GENERATION_TAG: Final = b"auditship-generation-1\0"
 _MS_MASK: Final = (1 << 48) - 1
 _TAIL_MASK: Final = (1 << 62) - 1
+_VARIANT: Final = 2 << 62
+_UUID: Final = "%08x-%04x-8%03x-%04x-%012x"  # one formatting: half the time of joined pieces
 
 
 def _sid(server_id: str) -> bytes:
@@ -58,9 +60,9 @@ def sub_item(digest: bytes, item: int) -> bytes:
 def event_id(epoch_ms: int, digest: bytes) -> str:
     """Return `_id`: 48 bits of time, version 8, 12 bits, variant 10, 62 bits, as UUID text."""
     bits = int.from_bytes(digest[:10], "big")  # 80 bits: 12 and 62 of them are used
-    head = f"{epoch_ms & _MS_MASK:012x}8{bits >> 68:03x}"
-    tail = f"{(2 << 62) | ((bits >> 6) & _TAIL_MASK):016x}"
-    return f"{head[:8]}-{head[8:12]}-{head[12:]}-{tail[:4]}-{tail[4:]}"
+    tail = _VARIANT | ((bits >> 6) & _TAIL_MASK)
+    time = epoch_ms & _MS_MASK
+    return _UUID % (time >> 16, time & 0xFFFF, bits >> 68, tail >> 48, tail & _MS_MASK)
 
 
 def day_of(epoch_ms: int) -> date:

@@ -1,0 +1,488 @@
+"""The state folder under faults: full or broken disks, damage, other identities, wrong clocks."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+from msgspec.structs import replace
+
+from auditship_agent.checkpoint import CheckpointFile, encode
+from auditship_agent.durable import RealDisk
+from auditship_agent.runner import StateFolder
+from auditship_agent.runner.report import health_of, status_of
+from auditship_indexer.errors import StateError
+from support.agent_process import Lines
+from support.bulk import BulkServer
+from support.bulk_script import MAPPING, hold_request, refuse_items, serve
+from support.clock import TestClock
+from support.disk import BROKEN, FULL, READ_ONLY, FaultDisk
+from support.stepped import Stepped
+
+DAY_MS: Final = 86_400_000
+
+
+@pytest.fixture
+def site(tmp_path: Path, bulk_server: BulkServer, region: str) -> Stepped:
+    """An agent with an empty state folder."""
+    made = Stepped(tmp_path, bulk_server, region)
+    made.state.mkdir(mode=0o700)
+    return made
+
+
+# -- disks that take nothing -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY])
+def test_a_disk_that_takes_nothing_heals(site: Stepped, error: int) -> None:
+    """Nothing is acknowledged that is not durable, health is red, and no restart is needed."""
+    disk = FaultDisk(site.state)
+    with site.started(disk) as agent:
+        site.write(good=3)
+        site.settle()
+        before = site.snapshot()
+        disk.failing(error)
+        site.write(good=3, bad=1)
+        site.turns(20)
+        assert site.snapshot() == before
+        assert site.letters() == []
+        disk.heal()
+        site.turns(10)
+        site.settle()
+        assert health_of(agent) == []
+        status_of(agent)
+    site.check()
+
+
+@pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY])
+def test_a_checkpoint_that_cannot_be_written(site: Stepped, error: int) -> None:
+    """Shipping goes on, health says why it is red, and the fault is told once, with its end."""
+    disk = FaultDisk(site.state)
+    with site.started(disk) as agent:
+        disk.failing(error)
+        site.write(good=4)
+        site.turns(20)
+        assert len(site.stored()) == 4
+        (reason,) = health_of(agent)
+        assert "the checkpoint cannot be written" in reason
+        disk.heal()
+        site.settle()
+        assert health_of(agent) == []
+    assert site.names().count("checkpoint.failed") == 1
+    assert site.names().count("checkpoint.resumed") == 1
+    site.check()
+
+
+def test_reading_stops_when_much_is_unsaved(
+    tmp_path: Path, bulk_server: BulkServer, region: str
+) -> None:
+    """A crash must not find much acknowledged, deleted and yet unsaved."""
+    site = Stepped(
+        tmp_path,
+        bulk_server,
+        region,
+        checkpoint={"max_unsaved_bytes": "1MiB"},
+        limits={"turn_bytes": "64KiB"},
+        batch={"max_events": 500},
+    )
+    site.state.mkdir(mode=0o700)
+    disk = FaultDisk(site.state)
+    with site.started(disk) as agent:
+        site.write(good=8000)
+        disk.failing(FULL)
+        site.turns(60)
+        (file,) = agent.pipeline.catalog.files.values()
+        assert file.tailer is not None
+        assert 1_000_000 < file.tailer.offset < 1_300_000 < file.size
+        disk.heal()
+        site.settle()
+    site.check_state()
+
+
+class SlowDisk(RealDisk):
+    """A disk that takes half a second for each file, by the test's clock."""
+
+    def __init__(self, clock: TestClock) -> None:
+        self._clock = clock
+        self.writes = 0
+
+    def write_synced(self, path: Path, data: bytes) -> None:
+        super().write_synced(path, data)
+        self._clock.advance(0.5)
+        self.writes += 1
+
+
+def test_checkpoints_take_5_percent_of_the_time(site: Stepped) -> None:
+    """Where one takes half a second, one is written each ten seconds at most."""
+    disk = SlowDisk(site.clock)
+    with site.started(disk):
+        for _ in range(100):
+            site.write(good=1)
+            site.turns(2, 0.5)
+    assert 8 <= disk.writes <= 11
+
+
+# -- dead letters ------------------------------------------------------------------------------
+
+
+def _full(site: Stepped) -> None:
+    """Leave no room for another dead letter."""
+    site.agent.letters.limit(site.agent.letters.bytes_used + 10, 0)
+
+
+def test_full_stops_only_the_file_with_the_bad_line(site: Stepped) -> None:
+    """A second file is shipped to its end, whatever the order; with room all goes on."""
+    other = Lines(site.files.log.with_name("audit.log-old"), now_ms=site.clock.now_ms())
+    other.count = 100  # other names than those of the first file
+    with site.started() as agent:
+        _full(site)
+        site.write(good=2, bad=1)
+        site.write(good=2)
+        other.write(50)
+        site.turns(30)
+        assert len(site.stored()) == 52
+        assert site.letters() == []
+        assert "deadletter.full" in site.names()
+        agent.letters.limit(1 << 24, 0)
+        site.settle()
+        assert len(site.stored()) == 54
+        assert len(site.letters()) == 1
+        assert "deadletter.resumed" in site.names()
+
+
+def test_a_refused_document_without_room_waits_alone(
+    site: Stepped, bulk_server: BulkServer
+) -> None:
+    """Its file is not read further, the other lines of its body count, nothing piles up."""
+    with site.started() as agent:
+        _full(site)
+        site.write(good=5)
+        bulk_server.script(refuse_items(MAPPING, {2}))
+        site.turns(10)
+        (file,) = agent.pipeline.catalog.files.values()
+        assert file.progress.acked == file.size // 5 * 2
+        site.write(good=5)
+        site.turns(10)
+        assert file.tailer is not None
+        assert file.tailer.offset == file.size // 2
+        agent.letters.limit(1 << 24, 0)
+        site.settle()
+        assert agent.pipeline.tally.of("dosya").pending == 0
+    (letter,) = site.letters()
+    assert letter.reason == "rejected"
+    assert len(site.stored()) == 9
+
+
+def test_nothing_but_dead_letters_holds_the_source(
+    tmp_path: Path, bulk_server: BulkServer, region: str
+) -> None:
+    """A wrong preset fills no disk: the source is held after so many in a row, and it is told."""
+    site = Stepped(tmp_path, bulk_server, region, dead_letter={"max_in_a_row": 10})
+    with site.started() as agent:
+        site.write(bad=30)
+        site.turns(20)
+        assert len(site.letters()) == 10
+        assert any("dosya held" in reason for reason in health_of(agent))
+    assert "source.held" in site.names()
+
+
+def test_known_dead_letters_are_no_poison(
+    tmp_path: Path, bulk_server: BulkServer, region: str
+) -> None:
+    """A replay of all lines after a lost checkpoint meets old records: nothing is held for them."""
+    site = Stepped(tmp_path, bulk_server, region, dead_letter={"max_in_a_row": 10})
+    site.write(bad=9)
+    site.write(good=1)
+    site.write(bad=9)
+    with site.started():
+        site.settle()
+    for path in site.state.glob("checkpoint*"):
+        path.unlink()
+    site.check()
+
+
+# -- damage ------------------------------------------------------------------------------------
+
+
+def _damage(site: Stepped, *names: str) -> None:
+    for name in names:
+        (site.state / name).write_bytes(b"\0" * 64)
+
+
+def _twice(site: Stepped) -> None:
+    """Leave two generations of the checkpoint."""
+    with site.started():
+        site.write(good=3, bad=1)
+        site.settle()
+        site.write(good=3)
+        site.settle()
+
+
+def test_one_damaged_checkpoint_falls_back(site: Stepped) -> None:
+    """The previous one counts, the damaged one is kept aside and told; nothing doubles."""
+    _twice(site)
+    _damage(site, "checkpoint")
+    site.check()
+
+    (told,) = [e for e in site.events() if e["event"] == "checkpoint.damaged"]
+    assert (told["kept"], told["replays"]) == (True, False)
+    assert len(list(site.state.glob("checkpoint.damaged-*"))) == 1
+
+
+def test_two_damaged_checkpoints_replay(site: Stepped) -> None:
+    """Everything is read again from 0, and meets 409 and known dead letters."""
+    _twice(site)
+    _damage(site, "checkpoint", "checkpoint.1")
+    with site.started() as agent:
+        site.settle()
+        count = agent.pipeline.tally.of("dosya")
+        assert (count.read, count.stored, count.present) == (7, 0, 6)
+    site.check()
+
+
+def test_two_damaged_checkpoints_stop_when_told_to(site: Stepped) -> None:
+    """`checkpoint.on_damage: stop` leaves everything as it is, for a person."""
+    _twice(site)
+    _damage(site, "checkpoint", "checkpoint.1")
+    site.files.configure(checkpoint={"on_damage": "stop"})
+
+    with pytest.raises(StateError, match="damaged"), site.started():
+        pass
+    assert (site.state / "checkpoint").read_bytes() == b"\0" * 64
+
+
+def test_a_first_save_that_was_torn_does_not_stop(site: Stepped) -> None:
+    """Half a `checkpoint.new` and nothing else promises nothing: no person is needed."""
+    (site.state / "checkpoint.new").write_bytes(b"auditship-checkpoint 1 ab")
+    site.files.configure(checkpoint={"on_damage": "stop"})
+    site.write(good=3)
+    site.check()
+
+
+def test_a_damaged_dead_letter_is_told(site: Stepped) -> None:
+    """Named, counted and kept; the agent starts and goes on."""
+    _twice(site)
+    file = site.state / "dead-letter" / "000001.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"bad_json", b"bAd_json"))
+    with site.started() as agent:
+        site.settle()
+        assert agent.letters.damaged == 1
+
+    (told,) = [e for e in site.events() if e["event"] == "deadletter.damaged"]
+    assert told["records"] == 1
+    assert b"bAd_json" in Path(told["kept"]).read_bytes()
+
+
+def test_state_put_back_from_an_older_copy(site: Stepped, tmp_path: Path) -> None:
+    """A restored machine sends again what was stored since: all 409, nothing recorded twice."""
+    with site.started():
+        site.write(good=3, bad=1)
+        site.settle()
+    shutil.copytree(site.state, tmp_path / "copy")
+    with site.started():
+        site.write(good=3, bad=1)
+        site.settle()
+    shutil.rmtree(site.state)
+    shutil.copytree(tmp_path / "copy", site.state)
+    with site.started() as agent:
+        site.settle()
+        count = agent.pipeline.tally.of("dosya")
+        assert (count.read, count.stored, count.present) == (4, 0, 3)
+    site.check()
+
+
+def test_an_acknowledgement_behind_a_gap_is_not_saved(
+    site: Stepped, bulk_server: BulkServer
+) -> None:
+    """A later body is answered first, then the agent dies: the earlier one is sent again."""
+    site.files.configure(batch={"max_events": 5})
+    with site.started():
+        site.write(good=5)
+        site.settle()
+    acked = site.snapshot().entries[0].acked
+    gate = bulk_server.gate()
+    late = hold_request(gate)
+    serve_now = serve()
+    bulk_server.otherwise = lambda exchange: (
+        late if b'"n5"' in (exchange.request.body or b"") else serve_now
+    )(exchange)
+    with site.started() as agent:
+        site.write(good=10)
+        agent.pipeline.delivery.flow._window = 2
+        site.turn()
+        bulk_server.wait_for(lambda: len(site.stored()) == 10)
+        site.turns(5)
+        assert agent.pipeline.delivery.in_flight == 1
+        assert agent.pipeline.save()
+        assert site.snapshot().entries[0].acked == acked
+    gate.open()
+    site.check()
+
+
+# -- identity ----------------------------------------------------------------------------------
+
+
+def _as(site: Stepped, region: str) -> None:
+    site.files.configure(server={"region": region})
+    site.server.make_index(site.lines.index(region))
+
+
+def test_another_region_stops_the_start(site: Stepped, region: str) -> None:
+    """Every id or index would change: only a person may say that this is meant."""
+    _twice(site)
+    _as(site, f"{region}-b")
+    with pytest.raises(StateError, match=f"in {region}, the configuration says"), site.started():
+        pass
+
+
+def test_an_accepted_change_lasts(site: Stepped, region: str) -> None:
+    """All is read again under the new identity, and later starts need no option any more."""
+    _twice(site)
+    _as(site, f"{region}-b")
+    with site.started(accept_identity_change=True) as agent:
+        site.settle()
+        assert agent.pipeline.tally.of("dosya").stored == 6
+    for _ in range(2):
+        with site.started() as agent:
+            site.turns(5)
+            assert agent.pipeline.tally.of("dosya").read == 0
+    assert len(site.server.documents[site.lines.index(f"{region}-b")]) == 6
+
+
+def test_own_events_outlive_a_change_of_identity(site: Stepped, region: str) -> None:
+    """A loss that was written down is told, under the identity that it was met with."""
+    with site.started() as agent:
+        site.write(good=1)
+        site.settle()
+        agent.pipeline.tell("agent.clock_step")
+        agent.pipeline.save()
+    _as(site, f"{region}-b")
+    with site.started(accept_identity_change=True):
+        site.settle()
+
+    old = site.server.documents[site.lines.index(region)]
+    assert [json.loads(v)["event"]["action"] for v in old.values()].count("agent.clock_step") == 1
+
+
+def test_a_renamed_source_sends_nothing_again(site: Stepped) -> None:
+    """Entries are keyed by content: another name or pattern finds its places again."""
+    _twice(site)
+    source = {"name": "renamed", "preset": "native", "files": [f"{site.files.log.parent}/*.log"]}
+    site.files.configure(sources=[source])
+    with site.started() as agent:
+        site.turns(5)
+        assert agent.pipeline.tally.of("renamed").read == 0
+    site.check()
+
+
+def test_a_newer_checkpoint_is_not_touched(site: Stepped) -> None:
+    """After a downgrade the agent refuses to start, and leaves every file as it is."""
+    _twice(site)
+    body = (site.state / "checkpoint").read_bytes()
+    newer = replace(site.snapshot(), format=2)
+    data = encode(newer).replace(b"checkpoint 1 ", b"checkpoint 2 ", 1)
+    assert data != body
+    (site.state / "checkpoint").write_bytes(data)
+    with pytest.raises(StateError, match="format 2"), site.started():
+        pass
+    assert (site.state / "checkpoint").read_bytes() == data
+
+
+def test_the_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
+    """`status` asks whether an agent works here; the agent's start does not suffer from it."""
+    folder = StateFolder(tmp_path / "state")
+    assert not folder.is_locked()
+    with folder:
+        assert StateFolder(folder.path).is_locked()
+        with (
+            pytest.raises(
+                StateError, match=f"is in use by the agent with process id {os.getpid()}"
+            ),
+            StateFolder(folder.path),
+        ):
+            pass
+    assert not folder.is_locked()
+
+
+# -- clocks ------------------------------------------------------------------------------------
+
+
+def test_a_clock_far_behind_the_checkpoint_holds(site: Stepped) -> None:
+    """No line is judged while the clock is wrong: none becomes a dead letter; then all goes on."""
+    with site.started():
+        site.write(good=2)
+        site.settle()
+    site.clock.step_wall(-3 * DAY_MS)
+    with site.started() as agent:
+        site.write(good=2)
+        site.turns(10)
+        assert len(site.stored()) == 2
+        assert any("the clock says" in reason for reason in health_of(agent))
+        assert "clock" in status_of(agent).held
+        site.clock.step_wall(3 * DAY_MS)
+        site.settle()
+        assert health_of(agent) == []
+    assert "clock.held" in site.names()
+    assert "clock.resumed" in site.names()
+    site.check()
+
+
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+def test_a_small_step_is_told_and_harmless(site: Stepped, step_ms: int) -> None:
+    """An hour forward or back is one log line; offsets and waits do not use the wall clock."""
+    with site.started():
+        site.write(good=2, bad=1)
+        site.settle()
+        site.clock.step_wall(step_ms)
+        site.write(good=2, bad=1)
+        site.settle()
+    (told,) = [e for e in site.events() if e["event"] == "clock.step"]
+    assert told["step_ms"] == step_ms
+    site.check()
+
+
+def test_a_step_into_the_future_and_back_holds_nothing(site: Stepped) -> None:
+    """The checkpoint's time runs no faster than the monotonic clock: a glitch is soon forgotten."""
+    with site.started():
+        site.write(good=2)
+        site.settle()
+        site.clock.step_wall(3650 * DAY_MS)
+        site.turns(5)
+        site.clock.step_wall(-3650 * DAY_MS)
+        site.write(good=2)
+        site.settle()
+    site.check()
+
+
+def test_entries_of_gone_files_leave_after_some_days(site: Stepped) -> None:
+    """Not before `state.keep_days`, and only when all of them has its outcome."""
+    _twice(site)
+    site.files.log.unlink()
+    with site.started():
+        site.turns(20, 60.0)
+        site.agent.pipeline.save()
+    assert len(site.snapshot().entries) == 1
+    site.clock.advance(8 * 86_400)
+    with site.started():
+        site.turns(5, 60.0)
+        site.agent.pipeline.save()
+    assert site.snapshot().entries == ()
+
+
+def test_ten_thousand_entries_are_saved_and_found(site: Stepped) -> None:
+    """A big checkpoint is one file like any other, and loads whole."""
+    _twice(site)
+    one = site.snapshot()
+    many = tuple(
+        replace(one.entries[0], first=f"{n:064x}", generation=f"{n:032x}", ino=n, path=f"/l/{n}")
+        for n in range(10_000)
+    )
+    big = replace(one, entries=one.entries + many, sequence=one.sequence + 1)
+    CheckpointFile(site.state, RealDisk()).save(big)
+
+    with site.started():
+        site.turns(3)
+        site.agent.pipeline.save()
+    assert len(site.snapshot().entries) == 10_001
