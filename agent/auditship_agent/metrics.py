@@ -63,7 +63,6 @@ class Metrics:
         self.checkpoint_seconds = Histogram(
             f"{_PREFIX}_checkpoint_seconds", "Time of a checkpoint write", registry=self.registry
         )
-        self.clock_offset = self._gauge("clock_offset_seconds", "Cluster's clock minus ours")
         self.config_reloads = self._plain_counter("config_reloads", "Reloads", "result")
         self.watch_mode = self._gauge("watch_mode", "1 for the mode in use", "mode")
         self.info = self._gauge("info", "The agent's version", "version")

@@ -33,9 +33,8 @@ def rows() -> list[bytes]:
 
 @pytest.fixture
 def companion(tmp_path: Path, node_address: str) -> Path:
-    """A companion of a cluster without any audit event of the preview's day."""
-    indices = ",".join(f"audit-{region}-2026.04.14" for region in REGIONS)
-    url = f"{node_address}/{indices}?ignore_unavailable=true"
+    """A companion of a cluster without any audit event."""
+    url = f"{node_address}/audit-*?expand_wildcards=all"
     urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).close()  # noqa: S310 - our node
     return write_companion(tmp_path, node_address, REGIONS)
 

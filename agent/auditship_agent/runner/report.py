@@ -24,6 +24,9 @@ def status_of(agent: Agent) -> Status:
     held |= {f"source {name}": "dead letters only" for name in agent.pipeline.refusals.poisoned}
     sources = tuple(_source(agent, name) for name in agent.pipeline.catalog.sources)
     agent.pipeline.show()
+    polls = bool(agent.watcher.polling)
+    agent.metrics.watch_mode.labels("poll").set(polls)
+    agent.metrics.watch_mode.labels("inotify").set(not polls)
     agent.metrics.checkpoint_age.set(agent.pipeline.checkpoint_age_s)
     agent.metrics.open_files.set(agent.pipeline.catalog.open_files)
     return Status(
