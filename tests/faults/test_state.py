@@ -311,10 +311,11 @@ def test_an_acknowledgement_behind_a_gap_is_not_saved(
     with site.started() as agent:
         site.write(good=10)
         agent.pipeline.delivery.flow._window = 2
-        site.turn()
+        site.loop.turn()
         bulk_server.wait_for(lambda: len(site.stored()) == 10)
-        site.turns(5)
-        assert agent.pipeline.delivery.in_flight == 1
+        while agent.pipeline.delivery.in_flight == 2:
+            agent.wake.wait(5.0)
+            site.loop.turn()
         assert agent.pipeline.save()
         assert site.snapshot().entries[0].acked == acked
     gate.open()
