@@ -5,9 +5,7 @@ Each test does something to log files between two looks of the agent, and ends i
 
 import gzip
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,28 +13,9 @@ from auditship_agent.config import DeliveryConfig, LimitsConfig
 from auditship_agent.source.content import FileId
 from support.bulk import BulkServer
 from support.bulk_script import hold_reply
-from support.site import LOG, Site
+from support.site import LOG, MakeSite, Site
 
-MakeSite = Callable[..., Site]
 OVER_S = 301.0  # longer than finish_after_s and gap_after_s
-
-
-@pytest.fixture
-def make_site(tmp_path: Path, bulk_server: BulkServer) -> Iterator[MakeSite]:
-    made: list[Site] = []
-
-    def make(**settings: Any) -> Site:
-        made.append(Site(tmp_path / f"site {len(made)}", bulk_server, **settings))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def site(make_site: MakeSite) -> Site:
-    return make_site()
 
 
 @pytest.mark.parametrize("at", range(4))

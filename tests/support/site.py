@@ -58,6 +58,9 @@ PATIENCE_S: Final = 30.0
 _regions: Final = itertools.count(1)
 
 
+MakeSite = Callable[..., "Site"]
+
+
 class FastDisk(RealDisk):
     """Without fsync: these tests lose processes, not power. `saved` is told of each checkpoint."""
 
@@ -385,7 +388,8 @@ class Site:
         assert self._everything() == before, "a second clean run changed something"
 
     def _everything(self) -> tuple[Any, ...]:
-        lines = {id_: self.documents()[id_] for id_ in self.events()}
+        documents = self.documents()
+        lines = {id_: documents[id_] for id_ in self.events()}
         return lines, self.letters(), self.gap_ranges()
 
     def _check_outcomes(self, ignored: int) -> None:
@@ -394,6 +398,7 @@ class Site:
         for letter in self.letters():
             letters[letter.generation, letter.offset].append(letter)
         left = 0
+        gaps = self.gaps()
         expected: set[str] = set()
         for line, stories in self._all_lines().items():
             id_ = id_of(line.first, line.offset, line.raw, START_MS)
@@ -405,7 +410,7 @@ class Site:
                 if one.line_sha256 == _sha(line.raw)
             ]
             assert len(outcomes) <= 1, (line, outcomes)
-            left += self._check_gap(line, stories, told=bool(outcomes))
+            left += self._check_gap(line, stories, gaps, told=bool(outcomes))
         assert not stored - expected, f"nobody wrote these: {stored - expected}"
         assert left == ignored, f"{left} lines have no outcome"
 
@@ -416,12 +421,14 @@ class Site:
                 lines[line].append(story)
         return lines
 
-    def _check_gap(self, line: Written, stories: list[Story], *, told: bool) -> int:
+    def _check_gap(
+        self, line: Written, stories: list[Story], told_gaps: list[Any], *, told: bool
+    ) -> int:
         """Hold a line against the gaps; return 1 when it has no outcome at all."""
         name = generation_of(line.first)
         gaps = [
             gap
-            for gap in self.gaps()
+            for gap in told_gaps
             if gap["log"]["generation"] == name
             and gap["audit"]["gap"]["from"] < line.end
             and gap["audit"]["gap"]["to"] > line.offset

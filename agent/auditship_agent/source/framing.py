@@ -126,6 +126,7 @@ class _Skim:
         self.head = bytearray()
         self.hash = sha256()
         self._limit = limit
+        self._most = max(limit, HEAD_BYTES)  # a line just over the limit still has its whole head
 
     def skip(self, size: int) -> None:
         """Count `size` NUL bytes of the run that the line starts with."""
@@ -142,8 +143,8 @@ class _Skim:
         self.fed += len(piece)
         self.length += len(piece)
         self.hash.update(piece)
-        if len(self.head) < self._limit:
-            self.head += piece[: self._limit - len(self.head)]
+        if len(self.head) < self._most:
+            self.head += piece[: self._most - len(self.head)]
 
     def line(self, begin: int) -> Line:
         """Return the line that starts at `begin` and ends with what was fed."""

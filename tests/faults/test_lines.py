@@ -1,0 +1,438 @@
+"""Rows F18, F22 to F28, F38, F61, F62 and F64 of the fault matrix: lines, limits, age."""
+
+import errno
+import gzip
+import io
+import os
+import resource
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from auditship_agent.config import LimitsConfig
+from auditship_agent.source.watch import Changes, Watcher
+from auditship_indexer.clock import iso_ms
+from auditship_indexer.log import Log
+from support.clock import START_MS
+from support.site import LOG, MakeSite, Site
+
+OVER_S = 301.0  # longer than finish_after_s and gap_after_s
+DAY_S = 86_400.0
+
+
+def test_crash_in_the_middle_of_an_archive(make_site: MakeSite) -> None:
+    """F18: the next agent goes on at the uncompressed offset."""
+    site = make_site(limits=LimitsConfig(turn_bytes=65_536))
+    site.write(2_000)
+    site.path(f"{LOG}.1.gz").write_bytes(gzip.compress(site.path().read_bytes()))
+    site._held[f"{LOG}.1.gz"] = site._held[LOG]
+    site.delete(LOG)
+    site.look()
+    while not site.held(f"{LOG}.1.gz").progress.saved.offset:
+        site._step()
+    site.running.pipeline.save()
+    read = site.running.pipeline.tally.of("dosya").read
+    assert read < 2_000
+    site.crash()
+    site.start()
+    site.settle()
+    assert site.running.pipeline.tally.of("dosya").read < 2_000, "resumed"
+    site.check_everything()
+
+
+def test_partial_last_line_waits(site: Site) -> None:
+    """F22: however long it takes, a live file's last line waits for its LF."""
+    site.write(2)
+    site.part()
+    site.pass_time(3_000)
+    assert len(site.events()) == 2
+    assert not site.letters()
+    site.write(1)
+    site.check_everything(patience_s=OVER_S)
+    assert len(site.events()) == 4
+
+
+def test_partial_last_line_of_a_finished_file(site: Site) -> None:
+    """F22: a rotated file that stays quiet has no more to come: `unterminated`, once."""
+    site.write(2)
+    site.part()
+    site.rename(LOG, f"{LOG}.1")
+    site.pass_time(200)
+    assert not site.letters()
+    site.pass_time(OVER_S)
+    (letter,) = site.letters()
+    assert letter.reason == "unterminated"
+    assert letter.line == bytes(site.stories[0].data).split(b"\n")[-1]
+    assert site.held(f"{LOG}.1").state == "finished"
+    site.check_everything(patience_s=OVER_S)
+    assert site.letters() == [letter]
+    site.delete(f"{LOG}.1")
+    site.check_everything(patience_s=OVER_S)
+    assert not site.gaps(), "the dead letter has what is gone"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("in_two_parts", [False, True])
+def test_finished_file_grows_after_all(site: Site, *, restart: bool, in_two_parts: bool) -> None:
+    """F22: the line is read again from its start, and its dead letter is closed."""
+    site.write(2)
+    line = site.line()
+    site.append(line[:30])
+    site.rename(LOG, f"{LOG}.1")
+    site.pass_time(OVER_S)
+    assert [letter.line for letter in site.letters()] == [line[:30]]
+    if restart:
+        site.restart()
+    if in_two_parts:
+        site.append(line[30:60], f"{LOG}.1")
+        site.pass_time(OVER_S)
+        assert [letter.line for letter in site.letters()] == [line[:60]]
+    site.append(line[60 if in_two_parts else 30 :] + b"\n", f"{LOG}.1")
+    site.check_everything()
+    assert len(site.events()) == 3
+    assert not site.letters()
+
+
+def test_finished_file_grows_its_end_of_a_bad_line(site: Site) -> None:
+    """F22: the same bytes with their LF are another line than without: it has its own record."""
+    site.write(1)
+    site.append(b"no json")
+    site.rename(LOG, f"{LOG}.1")
+    site.pass_time(OVER_S)
+    site.append(b"\n", f"{LOG}.1")
+    site.check_everything()
+    assert [letter.reason for letter in site.letters()] == ["bad_json"]
+
+
+def test_stop_with_a_partial_line(site: Site) -> None:
+    """F23: the offset stays at the line's start."""
+    site.write(2)
+    site.part()
+    site.stop()
+    site.write(0)
+    site.start()
+    site.check_everything()
+    assert len(site.events()) == 3
+
+
+@pytest.mark.parametrize("at_start", [False, True])
+def test_lines_over_the_limit(make_site: MakeSite, *, at_start: bool) -> None:
+    """F24: 2 MiB: dead letter with head, length and hash; the next line is fine."""
+    site = make_site(source={"max_line_bytes": 4096}, limits=LimitsConfig(turn_bytes=65_536))
+    if not at_start:
+        site.write(1)
+    site.append(b"x" * 2_097_152 + b"\n")
+    site.write(1)
+    site.check_everything()
+    (letter,) = site.letters()
+    assert (letter.reason, letter.line_bytes) == ("line_too_long", 2_097_152)
+    assert letter.line == b"x" * 65_536
+    assert "source.rewritten" not in site.names()
+
+
+def test_a_gigabyte_without_an_end(site: Site) -> None:
+    """F24: memory stays flat while a line of 256 MiB is skimmed (a 1 GB one costs time alone)."""
+    site.write(1)
+    with site.path().open("ab") as log:
+        for _ in range(256):
+            log.write(b"x" * 1_048_576)
+    tracemalloc.start()
+    while site.loop.turn() == 0.0 or site.held().dirty:
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 1_048_576
+    assert site.held().tailer is not None
+
+
+def test_sparse_hole_is_skipped(site: Site) -> None:
+    """F11: 1 GiB of hole before a line is not read; it is one gap, and the line is stored."""
+    site.write(2)
+    site.settle()
+    begin = site.path().stat().st_size
+    end = begin + 2**30
+    os.truncate(site.path(), end)
+    line = site.line()
+    with site.path().open("r+b") as log:
+        log.seek(end)
+        log.write(line + b"\n")
+    site.settle()
+    site.settle()
+    assert site.gap_ranges() == [(begin, end, "nul_run")]
+    stored = [event["log"] for event in site.events().values()]
+    assert max(log["offset"] for log in stored) == end
+    assert site.running.pipeline.lost_bytes == 2**30
+
+
+@pytest.mark.parametrize("size", [1, 2, 100, 70_000])
+@pytest.mark.parametrize("head", [False, True])
+def test_nul_run_before_a_line(site: Site, *, size: int, head: bool) -> None:
+    """F11: the run belongs to no line; told once, with its range, also after a crash."""
+    if not head:
+        site.write(1)
+        site.settle()
+    begin = site.path().stat().st_size if not head else 0
+    site.append(bytes(size))
+    site.write(2)
+    site.turn()
+    site.crash()
+    site.check_everything()
+    assert site.gap_ranges() == [(begin, begin + size, "nul_run")]
+    assert len(site.events()) == (2 if head else 3)
+
+
+def test_nul_run_at_the_end_of_a_finished_file(site: Site) -> None:
+    """F11: what a power loss left behind the last line is a gap, no dead letter."""
+    site.write(1)
+    begin = site.path().stat().st_size
+    site.append(bytes(300))
+    site.rename(LOG, f"{LOG}.1")
+    site.check_everything(patience_s=OVER_S)
+    assert site.gap_ranges() == [(begin, begin + 300, "nul_run")]
+    assert not site.letters()
+
+
+def test_writer_without_append_after_copytruncate(site: Site) -> None:
+    """F11: it goes on writing at its old offset, behind a run of NUL."""
+    site.write(3)
+    site.settle()
+    size = site.path().stat().st_size
+    site.copy(LOG, f"{LOG}.1")
+    site.cut()
+    site.append(bytes(size))
+    site.write(2)
+    site.check_everything()
+    assert len(site.events()) == 5
+    assert site.gap_ranges() == [(0, size, "nul_run")]
+
+
+@pytest.mark.parametrize("at", [65_535, 65_536, 65_537])
+def test_line_end_at_a_read_boundary(site: Site, at: int) -> None:
+    """F25: CR LF and multi-byte characters across the border of two reads."""
+    start = 0
+    while (missing := at - start) > 600:
+        site.append(site.line() + b"\n")
+        start = site.path().stat().st_size
+    line = site.line(request_id="x" * (missing - 300))
+    pad = missing - 1 - len(line)
+    line = site.line(request_id="x" * (missing - 300 + pad))
+    site.append(line[: missing - 1] + b"\n" if len(line) < missing else line + b"\r\n")
+    site.append(site.line(file={"id": "é", "name": "日本語.txt"}) + b"\r\n")
+    site.write(1)
+    site.settle()
+    assert site.held().progress.acked == site.path().stat().st_size
+
+
+def test_encodings(site: Site) -> None:
+    """F26: what clients choose is repaired; UTF-16 is a dead letter; BOM and CR are skipped."""
+    site.append(b"\xef\xbb\xbf" + site.line() + b"\r\n")
+    site.append(
+        site.line(file={"id": "i", "name": "NAME"}).replace(b"NAME", b"\xff\xfe\xc3") + b"\n"
+    )
+    site.append(site.line(file={"id": "i", "name": "NAME"}).replace(b"NAME", b"\\ud800") + b"\n")
+    site.append("wide\n".encode("utf-16-le")[:-1])
+    site.settle()
+    assert len(site.events()) == 3
+    assert [letter.reason for letter in site.letters()] == ["bad_encoding"]
+
+
+def test_bad_json_of_every_kind(site: Site) -> None:
+    """F27: each has its reason, and the lines around them are stored."""
+    bad = {
+        b"{": "bad_json",
+        b"[]": "not_object",
+        b"null": "not_object",
+        b'{"v":NaN}': "bad_json",
+        b"[" * 100_000: "too_deep",
+        site.line() + b"x": "trailing_data",
+    }
+    for line in bad:
+        site.write(1)
+        site.append(line + b"\n")
+    site.check_everything()
+    assert [letter.reason for letter in site.letters()] == list(bad.values())
+    assert len(site.events()) == len(bad)
+
+
+def test_two_equal_lines(site: Site) -> None:
+    """F28: they are two acts, and two documents."""
+    line = site.line() + b"\n"
+    site.append(line * 2)
+    site.check_everything()
+    assert len(site.events()) == 2
+
+
+def entries(site: Site) -> int:
+    """Return how many entries the checkpoint has."""
+    snapshot = site.snapshot()
+    assert snapshot is not None
+    return len(snapshot.entries)
+
+
+def test_entries_of_long_gone_files(site: Site) -> None:
+    """F38: they leave `keep_days` after they were finished or their gap was stored, not before."""
+    for number in range(100):
+        site.write(1)
+        site.rename(LOG, f"{LOG}.{number}")
+    site.settle()
+    for number in range(100):
+        site.delete(f"{LOG}.{number}")
+    site.pass_time(OVER_S)
+    site.clock.advance(6 * DAY_S)
+    site.settle()
+    site.running.pipeline.save()
+    assert entries(site) == 100
+    site.clock.advance(2 * DAY_S)
+    site.settle()
+    site.running.pipeline.save()
+    assert entries(site) == 0
+    assert not site.gaps()
+
+
+def test_unread_entries_stay_until_their_gap(site: Site) -> None:
+    """F38: however old, what was not read is told before it is forgotten."""
+    site.write(1)
+    site.settle()
+    site.write(1)
+    site.look()
+    site.running.pipeline.save()
+    site.delete(LOG)
+    site.crash()
+    site.clock.advance(30 * DAY_S)
+    site.start()
+    site.look()
+    assert len(site.running.pipeline.catalog.orphans) == 1
+    site.settle()
+    site.pass_time(OVER_S)
+    assert len(site.gaps()) == 1
+
+
+class NoObserver:
+    """An inotify that has no watch left."""
+
+    def __init__(self) -> None:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+
+def test_no_watches_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F61: folders that inotify cannot watch are polled; one warning a folder."""
+    monkeypatch.setattr("auditship_agent.source.watch.Observer", NoObserver)
+    told = io.StringIO()
+    watcher = Watcher(Changes(lambda: None), Log(out=told), method="inotify")
+    for _ in range(3):
+        watcher.follow({str(site.logs)}, set())
+    assert watcher.polling == {str(site.logs)}
+    assert told.getvalue().count("watch.degraded") == 1
+    watcher.close()
+
+
+def test_lost_notifications(site: Site) -> None:
+    """F61: an event queue that overflowed costs time: the next rescan finds everything."""
+    site.settle()
+    site.write(2)
+    site.rename(LOG, f"{LOG}.1")
+    site.write(1)
+    for _ in range(3):
+        site.clock.advance(11)
+        site.turn()
+    site.settle()
+    assert len(site.events()) == 3
+
+
+def test_descriptor_limit_of_the_system(site: Site) -> None:
+    """F61: without a free descriptor nothing is read and nothing is lost."""
+    site.write(1)
+    site.settle()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in range(5):
+        site.write(1)
+        site.rename(LOG, f"{LOG}.{number}")
+    used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard))
+    try:
+        site.look()
+        site.turn()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    site.check_everything()
+    assert len(site.events()) == 6
+
+
+@pytest.mark.parametrize("step_s", [-3_600, 10 * 365 * DAY_S, -40 * 365 * DAY_S])
+def test_wall_clock_steps(site: Site, step_s: float) -> None:
+    """F62: offsets and identity never use the wall clock."""
+    site.write(2)
+    site.settle()
+    site.clock.step_wall(int(step_s * 1000))
+    site.write(2)
+    site.rename(LOG, f"{LOG}.1")
+    site.look()
+    site.clock.step_wall(int(-step_s * 1000))
+    site.write(1)
+    site.check_everything()
+    assert len(site.events()) == 5
+
+
+@pytest.mark.parametrize("stamp", [0, 1, 4_000_000_000])
+def test_odd_dates_of_files(site: Site, stamp: int) -> None:
+    """F62: a date alone makes no file expired."""
+    site.write(2)
+    os.utime(site.path(), (stamp, stamp))
+    site.check_everything()
+    assert len(site.events()) == 2
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_expired_files_are_not_read(site: Site, *, packed: bool) -> None:
+    """An old date and an old last line: `expired`, until it is written again."""
+    old = site.line(time=iso_ms(START_MS - 200 * 86_400_000)) + b"\n"
+    name = f"{LOG}.9"
+    site.path(name).write_bytes(gzip.compress(old) if packed else old)
+    os.utime(site.path(name), (1_500_000_000, 1_500_000_000))
+    site.settle()
+    assert site.held(name).state == "expired"
+    assert not site.letters()
+    if not packed:
+        site.append(old, name)
+        site.write(1, name)
+        site.settle()
+        assert len(site.events()) == 1
+
+
+def test_ten_thousand_files_and_a_huge_one(make_site: MakeSite) -> None:
+    """F64: each small file is done within two rounds of the huge one; descriptors stay limited."""
+    site = make_site(limits=LimitsConfig(max_open_files=64, turn_bytes=65_536))
+    site.write(1)
+    huge = site.path().read_bytes() * 4_000
+    site.path().write_bytes(huge)
+    small = 2_000
+    for number in range(small):
+        site.path(f"{LOG}.{number:05}").write_bytes(site.line() + b"\n")
+    site.look()
+    catalog = site.running.pipeline.catalog
+    assert len(catalog.files) == small + 1
+    assert catalog.open_files <= 64
+    rounds = 0
+    while any(f.dirty for f in catalog.files.values() if f.path != str(site.path())):
+        site._step()
+        rounds += 1
+        assert catalog.open_files <= 64
+    tailer = site.held().tailer
+    assert tailer is not None
+    assert tailer.offset < len(huge), "the huge file did not hold the others up"
+    site.settle()
+    assert site.running.pipeline.tally.of("dosya").pending == 0
+
+
+def test_foreign_compressors_are_named(site: Site) -> None:
+    """Other archives are not read; status says so, and nothing of them becomes a line."""
+    site.path(f"{LOG}.1.zst").write_bytes(b"\x28\xb5\x2f\xfd" + b"\n{}\n" * 9)
+    site.write(1)
+    site.settle()
+    assert site.held(f"{LOG}.1.zst").state == "unreadable"
+    assert "zstd" in site.held(f"{LOG}.1.zst").error
+    site.pass_time(OVER_S)
+    assert len(site.events()) == 1
+    assert not site.letters()
+    assert not Path(site.path(f"{LOG}.2")).exists()
