@@ -78,9 +78,11 @@ def _check_command(words: list[str], told: str) -> None:
     group = PROGRAMS[program]
     if not arguments or arguments == ["--version"]:
         return
-    command = group.get_command(click.Context(group, info_name=program), arguments[0])
+    command: click.Command | None = group
+    while arguments and isinstance(command, click.Group):
+        command = command.get_command(click.Context(command, info_name=program), arguments.pop(0))
     assert command is not None, told
-    _parse(command, arguments[1:], told)
+    _parse(command, arguments, told)
 
 
 def _parse(command: click.Command, arguments: list[str], told: str) -> None:
