@@ -7,6 +7,7 @@ name. Records of the hot path are known to be short and do not come here.
 
 import re
 from hashlib import sha256
+from operator import attrgetter
 from typing import Final
 
 from auditship_agent.line import Record
@@ -74,6 +75,7 @@ _LISTS: Final = {
 _TEXT_LIMITS: Final = [
     (attribute, name, FIELDS[name].limit, FIELDS[name].is_id) for attribute, name in _TEXTS.items()
 ]
+_TEXTS_OF: Final = attrgetter(*_TEXTS)  # one call reads them all
 
 
 def cut(text: str, limit: int) -> str:
@@ -95,8 +97,7 @@ def hashed(text: str) -> str:
 def shorten(record: Record) -> set[str]:
     """Bring every text and list of a record within its limits; return the fields cut."""
     done: set[str] = set()
-    for attribute, name, limit, is_id in _TEXT_LIMITS:
-        text = getattr(record, attribute)
+    for text, (attribute, name, limit, is_id) in zip(_TEXTS_OF(record), _TEXT_LIMITS, strict=True):
         if text is not None and not fits(text, limit):
             setattr(record, attribute, hashed(text) if is_id else cut(text, limit))
             done.add(name)

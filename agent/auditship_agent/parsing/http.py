@@ -4,6 +4,7 @@ The rows of sources.md section 3, as data, tried from the top. A request alone d
 status, path, whether credentials were sent; never its neighbours.
 """
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from auditship_agent.line import Ignored, Record
 from auditship_agent.parsing.paths import Place, Resolved, Templates, resolve
 
+_BLANK: Final = re.compile(r"\s")
 _UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
 _SERVER_ERRORS: Final = range(500, 600)
@@ -246,7 +248,7 @@ def _set_actor(record: Record, request: Request) -> None:
 def set_user(record: Record, name: str) -> None:
     """One `@` between non-empty parts and no blank: an e-mail; else a name. Never changed."""
     head, at, tail = name.partition("@")
-    if at and head and tail and "@" not in tail and not any(char.isspace() for char in name):
+    if at and head and tail and "@" not in tail and not _BLANK.search(name):
         record.user_email = name
     else:
         record.user_name = name

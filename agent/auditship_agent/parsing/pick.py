@@ -15,8 +15,17 @@ _CLASS: Final = re.compile(r"[1-5]xx", re.ASCII)
 
 def picker(paths: Iterable[str], nothing: frozenset[str] = frozenset()) -> Getter:
     """Return what reads the first of `paths` that is there; None, "" and `nothing` are absent."""
-    getters = [_one(path) for path in paths]
+    names = tuple(paths)
     absent = nothing | {""}
+    if len(names) == 1 and "." not in names[0]:
+        (name,) = names
+
+        def pick_key(values: Values) -> Any:
+            found = values.get(name)
+            return None if isinstance(found, str) and found in absent else found
+
+        return pick_key
+    getters = [_one(path) for path in names]
     if len(getters) == 1:
         (get,) = getters
 
@@ -72,7 +81,14 @@ def condition(when: dict[str, Any], nothing: frozenset[str] = frozenset()) -> Co
     if len(parts) == 1:
         ((get, test),) = parts
         return lambda values: test(get(values))
-    return lambda values: all(test(get(values)) for get, test in parts)
+
+    def holds(values: Values) -> bool:
+        for get, test in parts:  # noqa: SIM110 - `all` would make a generator for each line
+            if not test(get(values)):
+                return False
+        return True
+
+    return holds
 
 
 def _test(wanted: Any) -> Test:  # noqa: PLR0911 - a form of condition each
