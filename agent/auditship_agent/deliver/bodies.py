@@ -6,6 +6,8 @@ its index took others after it was refused alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -20,7 +22,9 @@ from auditship_indexer.log import Log
 
 _MIN_BODY_BYTES: Final = 65_536
 _LOST_IN_A_ROW: Final = 3  # so often without a true reply, a body may be too much: halved
+_INDEX: Final = attrgetter("index")
 DONE: Final = frozenset({Fate.STORED, Fate.PRESENT})
+SETTLED: Final = DONE | {Fate.REJECTED}
 
 
 class Refused(Struct, frozen=True):
@@ -146,13 +150,14 @@ class Bodies:
         """Sort the documents of a request by what became of each."""
         body = waiting.body
         items = body.items
-        for index in {items[at].index for at, one in enumerate(told) if one.fate in DONE}:
+        fates = [one.fate for one in told]
+        for index in set(map(_INDEX, compress(items, map(DONE.__contains__, fates)))):
             self.indices.accepted(index, now)
-        fates = [self._decided(waiting, one.fate) for one in told]
+        if len(fates) == 1:
+            fates = [self._decided(waiting, fates[0])]
         groups: dict[tuple[Fate, str], list[int]] = {}
-        for at, fate in enumerate(fates):
-            if fate not in DONE and fate is not Fate.REJECTED:
-                groups.setdefault((fate, items[at].index), []).append(at)
+        for at in [at for at, fate in enumerate(fates) if fate not in SETTLED]:
+            groups.setdefault((fates[at], items[at].index), []).append(at)
         again: list[_Again] = []
         for (fate, index), positions in groups.items():
             again += self._planned(waiting, fate, positions, now)
@@ -162,9 +167,8 @@ class Bodies:
         return self._settled(body, told, fates, [one.positions for one in again])
 
     def _decided(self, waiting: Waiting, fate: Fate) -> Fate:
-        """Judge a doubtful document that was sent once more alone."""
-        is_first = waiting.doubtful_since is None or len(waiting.body.items) > 1
-        if fate is not Fate.ALONE or is_first:
+        """Judge a document that was sent alone, maybe since it was doubtful before."""
+        if fate is not Fate.ALONE or waiting.doubtful_since is None:
             return fate
         return Fate.REJECTED if self._is_own_fault(waiting) else Fate.HOLD
 
@@ -204,7 +208,9 @@ class Bodies:
         again: Sequence[Sequence[int]],
     ) -> Settled:
         outcome = self._lines.settle(body.items, fates, again)
-        rejected = [at for at, fate in enumerate(fates) if fate is Fate.REJECTED]
+        rejected: list[int] = []
+        if Fate.REJECTED in fates:
+            rejected = [at for at, fate in enumerate(fates) if fate is Fate.REJECTED]
         return Settled(
             body,
             outcome.still_open,

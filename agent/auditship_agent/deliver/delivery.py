@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from auditship_agent.body import Body
 from auditship_agent.config import DeliveryConfig
-from auditship_agent.deliver.bodies import DONE, Bodies, Settled
+from auditship_agent.deliver.bodies import SETTLED, Bodies, Settled
 from auditship_agent.deliver.cluster import Cluster
 from auditship_agent.deliver.flow import Flow
 from auditship_agent.deliver.hosts import Host, Hosts
@@ -207,7 +207,7 @@ class Delivery:
 
     def _taken(self, waiting: Waiting, host: Host, told: Sequence[ItemFate]) -> Settled:
         """A request was taken; if none of its documents was, that is a refusal, too."""
-        again = [one for one in told if one.fate not in DONE and one.fate is not Fate.REJECTED]
+        again = [one for one in told if one.fate not in SETTLED]
         was_full = len(self._in_flight) + 1 >= self.flow.window
         self._metrics.requests.labels("partial" if again else "ok").inc()
         for one in again:

@@ -7,7 +7,8 @@ several bodies, what is known of it so far is kept here.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import compress, groupby
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -16,6 +17,9 @@ from auditship_agent.body import Item
 from auditship_agent.deliver.reply import Fate
 
 _Line = tuple[int, int]  # id of the owner, which the items of an open line keep alive; begin
+_OWNER: Final = attrgetter("owner")
+_BEGIN: Final = attrgetter("begin")
+_OWNER_AND_BEGIN: Final = attrgetter("owner", "begin")
 _RANKS: Final = {Fate.PRESENT: 1, Fate.STORED: 2, Fate.REJECTED: 3}
 _DEAD: Final = _RANKS[Fate.REJECTED]
 _STORED: Final = _RANKS[Fate.STORED]
@@ -58,6 +62,8 @@ class Lines:
         self, items: Sequence[Item], fates: Sequence[Fate], again: Sequence[Sequence[int]]
     ) -> Outcome:
         """Sort the lines of a request; `again` are the items of each body that goes on."""
+        if not again and not self._apart and Fate.REJECTED not in fates:
+            return _all_done(items, fates)
         on_way = Counter(line for some in again for line in {_line(items[at]) for at in some})
         counts: dict[int, Counter[str]] = {_PRESENT: Counter(), _STORED: Counter()}
         dead, still_open = set(), []
@@ -84,6 +90,24 @@ class Lines:
         if left > 1 or (left and now):
             self._apart[line] = _Apart(left, now)
         return _Apart(left, before)
+
+
+def _all_done(items: Sequence[Item], fates: Sequence[Fate]) -> Outcome:
+    """Sort lines that are all stored, as nearly always: without a step of Python for each."""
+    is_one_file = len(set(map(_OWNER, items))) == 1
+    name = _BEGIN if is_one_file else _OWNER_AND_BEGIN  # numbers cost less than pairs
+    stored = set(map(name, compress(items, [fate is Fate.STORED for fate in fates])))
+    present = set(map(name, items)) - stored if Fate.PRESENT in fates else set()
+    if is_one_file:
+        source = items[0].owner.source
+        return _done(Counter({source: len(stored)}), Counter({source: len(present)}))
+    return _done(
+        Counter(owner.source for owner, _ in stored), Counter(owner.source for owner, _ in present)
+    )
+
+
+def _done(stored: Counter[str], present: Counter[str]) -> Outcome:
+    return Outcome(+stored, +present, frozenset(), ())
 
 
 def _line(item: Item) -> _Line:

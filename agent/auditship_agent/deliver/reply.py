@@ -39,6 +39,8 @@ class Fate(Enum):
     REJECTED = "rejected"  # never: the document's own fault
     ALONE = "alone"  # doubtful: sent once more by itself
 
+    __hash__ = object.__hash__  # Enum's own runs Python code, for each document
+
 
 class Course(Enum):
     """What becomes of a request as a whole."""
