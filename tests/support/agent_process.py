@@ -69,7 +69,9 @@ class AgentProcess:
             if isinstance(known, dict) and isinstance(section, dict):
                 section = {**known, **section}  # noqa: PLW2901 - the merged one
             self.settings[name] = section
-        self.config.write_text(yaml.safe_dump(self.settings), encoding="utf-8")
+        new = self.config.with_suffix(".new")
+        new.write_text(yaml.safe_dump(self.settings), encoding="utf-8")
+        new.replace(self.config)  # a reload never finds half a file
 
     # -- life ------------------------------------------------------------------------------
 
