@@ -11,15 +11,17 @@ from typing import Final
 from auditship_agent.source.content import FileId, open_content
 from auditship_agent.source.logfile import LogFile
 
+_TRIES: Final = 16
 _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE}
 
 
 class Descriptors:
-    """Who is open, the one that was used longest ago first."""
+    """Who is open, the one that was used longest ago first, as far as that was looked at."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._open: dict[FileId, LogFile] = {}
+        self._brief: dict[FileId, LogFile] = {}  # in use until `trim`
 
     def __len__(self) -> int:
         return len(self._open)
@@ -32,6 +34,8 @@ class Descriptors:
         Raises:
             OSError: the system does not let us, or the name leads to another file by now.
         """
+        if briefly:
+            self._brief[file.file_id] = file
         if file.content is not None:
             self._open.pop(file.file_id, None)
             self._open[file.file_id] = file
@@ -52,12 +56,11 @@ class Descriptors:
         return True
 
     def trim(self) -> None:
-        """Close what was opened briefly, where that exceeded the limit."""
-        while len(self._open) > self.limit and not self._make_room():
-            newest = next((f for f in reversed(self._open.values()) if not f.gone), None)
-            if newest is None:
-                return
-            self.close(newest)
+        """Close what was opened briefly, where that exceeds the limit."""
+        for file in self._brief.values():
+            if len(self._open) > self.limit and not file.gone and file.content is not None:
+                self.close(file)
+        self._brief.clear()
 
     @property
     def is_full(self) -> bool:
@@ -75,12 +78,21 @@ class Descriptors:
             self.close(file)
 
     def _make_room(self) -> bool:
-        if not self.is_full:
-            return True
-        idle = next((file for file in self._open.values() if _may_close(file)), None)
-        if idle is not None:
+        while self.is_full:
+            idle = self._idle()
+            if idle is None:
+                return False
             self.close(idle)
-        return idle is not None
+        return True
+
+    def _idle(self) -> LogFile | None:
+        """Return a file that may be closed. A few are tried each time, so that it stays cheap."""
+        for _ in range(min(_TRIES, len(self._open))):
+            file = next(iter(self._open.values()))
+            if file.file_id not in self._brief and _may_close(file):
+                return file
+            self._open[file.file_id] = self._open.pop(file.file_id)  # to the end
+        return None
 
 
 def _may_close(file: LogFile) -> bool:

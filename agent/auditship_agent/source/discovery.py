@@ -122,7 +122,7 @@ class _Draft:
             live = pattern.takes(name)
             if (live is None and not self._beyond) or pattern.excludes(name):
                 continue
-            path = os.path.join(folder, name)  # noqa: PTH118 - a hot listing of plain strings
+            path = f"{folder}/{name}" if folder != "/" else f"/{name}"
             found = self._look(pattern, path, live=bool(live))
             if found is not None and live is None:
                 self._others.setdefault(found.file_id, found)
