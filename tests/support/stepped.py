@@ -100,6 +100,14 @@ class Stepped:
                 return
         raise AssertionError(self.out.getvalue()[-3000:])
 
+    def save_twice(self) -> None:
+        """Ship 6 good lines and a bad one, and leave two generations of the checkpoint."""
+        with self.started():
+            self.write(good=3, bad=1)
+            self.settle()
+            self.write(good=3)
+            self.settle()
+
     # -- what is seen ----------------------------------------------------------------------
 
     def snapshot(self, folder: Path | None = None) -> Snapshot:

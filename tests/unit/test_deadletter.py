@@ -1,9 +1,7 @@
 """Dead letters: durable before they count, never twice, never torn, gone when long closed."""
 
 import contextlib
-from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,62 +11,11 @@ from auditship_agent.deadletter import (
     DeadLetter,
     DeadLetterFile,
     FullError,
-    Resolution,
-    Resolutions,
-    raw_text,
     records,
 )
-from auditship_agent.durable import Disk, RealDisk
-from auditship_indexer.clock import iso_ms
+from auditship_agent.durable import RealDisk
 from support.disk import BROKEN, FULL, DiedError, Fate, FaultDisk
-
-NOW_MS: Final = 1_776_163_817_000
-DAY_MS: Final = 86_400_000
-ROOM: Final = 16 * 1024 * 1024
-
-
-def letter(number: int, line: bytes = b'{"torn": ') -> DeadLetter:
-    """Return a record whose number is also its place in the file."""
-    return DeadLetter(
-        seq=number,
-        time=iso_ms(NOW_MS),
-        reason="bad_json",
-        detail="expected , or } at byte 9",
-        source="dosya",
-        preset="native",
-        path="/var/log/dosya/audit.log",
-        generation="912f467adb08c3f5a11b875e4b428c0b",
-        first="51aa" * 16,
-        offset=number,
-        line_bytes=len(line),
-        line_sha256=sha256(line).hexdigest(),
-        raw=raw_text(line),
-    )
-
-
-def opened(folder: Path, disk: Disk | None = None, *, max_bytes: int = ROOM) -> DeadLetterFile:
-    """Return the dead letters of a folder as a starting agent has them."""
-    letters = DeadLetterFile(folder, disk or RealDisk(), max_bytes=max_bytes)
-    letters.recover()
-    return letters
-
-
-def added(letters: DeadLetterFile, count: int) -> None:
-    """Add some records, durably."""
-    for _ in range(count):
-        letters.add(letter(letters.next_seq()))
-    letters.sync()
-
-
-def seqs(folder: Path, *, only_open: bool = True) -> list[int]:
-    """Return the numbers of the records as a reader finds them."""
-    return [record.seq for record in records(folder, only_open=only_open)]
-
-
-def closing(*numbers: int, at_ms: int = NOW_MS) -> list[Resolution]:
-    """Return what closes these records."""
-    return [Resolution(seq=number, fate="replayed", time=iso_ms(at_ms)) for number in numbers]
-
+from support.letters import ROOM, added, closing, letter, opened, seqs
 
 # -- recording ---------------------------------------------------------------------------------
 
@@ -360,98 +307,3 @@ def test_a_crash_while_damage_is_set_aside(tmp_path: Path, call: int, fate: Fate
     letters = opened(tmp_path)
     assert letters.open == {1, 3}
     assert letters.damaged == 1
-
-
-# -- closing -----------------------------------------------------------------------------------
-
-
-def test_closed_records_are_not_open(tmp_path: Path) -> None:
-    """What is closed stays closed over a restart, and its line stays known."""
-    letters = opened(tmp_path)
-    added(letters, 3)
-    letters.resolve(closing(2))
-
-    assert letters.open == {1, 3}
-    again = opened(tmp_path)
-    assert again.open == {1, 3}
-    assert not again.add(letter(2))
-    assert seqs(tmp_path, only_open=False) == [1, 2, 3]
-
-
-def test_a_running_agent_learns_what_a_command_closed(tmp_path: Path) -> None:
-    """Another process adds resolutions under its lock; the agent sees them at its next look."""
-    letters = opened(tmp_path)
-    added(letters, 2)
-    Resolutions(tmp_path).add(closing(1), RealDisk())
-    assert letters.open == {1, 2}
-    letters.refresh()
-
-    assert letters.open == {2}
-
-
-@pytest.mark.parametrize("fate", list(Fate))
-@pytest.mark.parametrize("call", range(1, 4))
-def test_a_torn_resolution_spoils_no_other(tmp_path: Path, call: int, fate: Fate) -> None:
-    """Killed while closing: the record is open or closed, and the next resolution counts."""
-    added(opened(tmp_path), 3)
-    disk = FaultDisk(tmp_path)
-    disk.plan(call, fate)
-    with pytest.raises(DiedError):
-        Resolutions(tmp_path).add(closing(1), disk)
-    Resolutions(tmp_path).add(closing(2), RealDisk())
-
-    assert set(seqs(tmp_path)) in ({3}, {1, 3})
-
-
-def _closed_files(tmp_path: Path) -> DeadLetterFile:
-    letters = opened(tmp_path, max_bytes=10 * ROOM)
-    for number in range(1, 6):  # two a file but for the last
-        letters.add(letter(number, b"x" * 5_000_000))
-    letters.sync()
-    letters.resolve(closing(1, 2, 3))
-    return letters
-
-
-def test_files_go_7_days_after_their_last_record_was_closed(tmp_path: Path) -> None:
-    """Not earlier, not with an open record inside, and never the file that is written."""
-    letters = _closed_files(tmp_path)
-    letters.forget_closed(NOW_MS + 7 * DAY_MS)
-    assert len(list(tmp_path.glob("0*.jsonl"))) == 3
-    letters.forget_closed(NOW_MS + 7 * DAY_MS + 1)
-    assert [p.name for p in sorted(tmp_path.glob("0*.jsonl"))] == ["000002.jsonl", "000003.jsonl"]
-
-    again = opened(tmp_path, max_bytes=10 * ROOM)
-    assert again.open == {4, 5}
-    assert again.next_seq() == 6
-    assert seqs(tmp_path, only_open=False) == [3, 4, 5]
-    Resolutions(tmp_path).add(closing(4), RealDisk())
-    again.refresh()
-    assert again.open == {5}
-
-
-@pytest.mark.parametrize("fate", [Fate.NOT_DONE, Fate.UNREPORTED])
-@pytest.mark.parametrize("call", range(1, 6))
-def test_a_crash_while_files_go(tmp_path: Path, call: int, fate: Fate) -> None:
-    """Killed in the middle of tidying: open records stay open, closed ones closed."""
-    folder = tmp_path / "state"
-    _closed_files(folder)
-    disk = FaultDisk(folder)
-    letters = opened(folder, disk, max_bytes=10 * ROOM)
-    disk.plan(call, fate)
-    with contextlib.suppress(DiedError):
-        letters.forget_closed(NOW_MS + 8 * DAY_MS)
-
-    again = opened(folder, max_bytes=10 * ROOM)
-    assert again.open == {4, 5}
-    assert again.next_seq() == 6
-
-
-def test_an_open_line_is_found_by_its_place(tmp_path: Path) -> None:
-    """A line that grew after all is found, so that its record can be closed as superseded."""
-    letters = opened(tmp_path)
-    added(letters, 3)
-
-    (found,) = letters.find(letter(2).generation, 2)
-    assert found.seq == 2
-    letters.resolve(closing(2))
-    assert letters.find(letter(2).generation, 2) == []

@@ -237,3 +237,14 @@ def test_a_wrong_time_is_told(agent: AgentProcess) -> None:
     """`--since` says which form it wants."""
     code, told = _call(agent, "list", "--since", "yesterday")
     assert (code, "is no time such as" in told) == (2, True)
+
+
+def test_show_hides_a_line_whose_secrets_have_no_place(agent: AgentProcess) -> None:
+    """Columns and wrapped lines are hidden whole; a source without secrets is shown."""
+    assert "/docs/a.txt" in _call(agent, "show", "1")[1]
+    source = _source(agent, preset="s3-access")
+    agent.configure(sources=[source])
+    assert "/docs/a.txt" not in _call(agent, "show", "1")[1]
+    agent.configure(sources=[{**_source(agent, preset="caddy"), "unwrap": ["docker"]}])
+    code, told = _call(agent, "show", "1")
+    assert (code, "/docs/a.txt" in told) == (0, False)

@@ -19,6 +19,7 @@ from msgspec import Struct
 from auditship_agent.config import AgentConfig, find, load_agent
 from auditship_agent.deadletter import FOLDER, DeadLetter, Resolution, Resolutions, records
 from auditship_agent.durable import RealDisk
+from auditship_agent.parsing import form_of
 from auditship_agent.parsing.caddy import SECRETS as CADDY_SECRETS
 from auditship_indexer.clock import SystemClock, iso_ms
 from auditship_indexer.errors import ConfigError
@@ -30,7 +31,7 @@ HIDDEN: Final = "***"
 _HEADS: Final = ("SEQ", "TIME", "REASON", "SOURCE", "POSITION", "BYTES", "DETAIL")
 _DEADLINE_S: Final = 60.0
 _PRIVATE: Final = 0o600
-_SECRETS: Final = {"caddy": CADDY_SECRETS}
+_BESIDE: Final = {"caddy": CADDY_SECRETS}  # what a preset's own reader leaves out, too
 
 
 class Filter(Struct, frozen=True):
@@ -158,9 +159,12 @@ def _masked(record: DeadLetter, config: AgentConfig) -> str:
     hidden = f"{HIDDEN} ({record.line_bytes} bytes; --raw shows them)"
     if source is None:
         return hidden  # nobody knows what its secrets are
-    secrets = _SECRETS.get(source.preset, ())
+    form = form_of(source.preset)
+    secrets = (*form.secrets, *_BESIDE.get(source.preset, ()))
     if not secrets:
         return record.line.decode(errors="backslashreplace")
+    if source.unwrap or form.format != "json":
+        return hidden  # they have no place that a path of keys could name
     try:
         value = msgspec.json.decode(record.line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
