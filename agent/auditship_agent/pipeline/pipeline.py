@@ -32,6 +32,9 @@ from auditship_indexer.clock import Clock
 from auditship_indexer.log import Log
 
 _RETRY_DISK_S: Final = 1.0
+# A round over many long files is broken off, to be gone on with in the next step: meanwhile the
+# folders have to be listed, or files that were rotated several times are looked for in vain.
+_ROUND_S: Final = 0.25
 
 
 class Pipeline:
@@ -130,6 +133,8 @@ class Pipeline:
             if self._may_read(file) and self.catalog.ensure_open(file):
                 read = self._turn(file) or read
                 self._settle()
+            if self._clock.monotonic() - now >= _ROUND_S:
+                return True  # the rest of the round is due at once
         return read
 
     def _has_room(self) -> bool:
