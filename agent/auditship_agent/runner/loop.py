@@ -15,6 +15,9 @@ from auditship_agent.source.logfile import LogFile
 HOT_LOOK_S: Final = 0.02
 COLD_LOOK_S: Final = 0.25
 STATUS_S: Final = 1.0
+# What a status may cost of the time: with many files, one is told less often than each second.
+STATUS_SHARE: Final = 0.02
+IDLE_STATUS_SHARE: Final = 0.0004
 _RESCAN_SHARE: Final = 10  # a rescan may take a tenth of the time at most
 
 
@@ -34,7 +37,9 @@ class Loop:
         self._names_changed = False
         self._cold_at = float("-inf")
         self._poll_at = float("-inf")
-        self._status_at = float("-inf")
+        self._told_at = float("-inf")  # of the last status, which took `_status_s`
+        self._status_s = 0.0
+        self._has_news = True  # since the last status
         self.turned_at = self._clock.monotonic()
 
     def turn(self) -> float:
@@ -47,9 +52,10 @@ class Loop:
             self.rescan()
         self._look(now, modified)
         self._check_clock()
+        self._has_news |= names or not agent.pipeline.is_idle
         read = agent.pipeline.step()
-        if now >= self._status_at:
-            self._status_at = now + STATUS_S
+        self._has_news |= read
+        if now >= self._status_due():
             self.report()
         return 0.0 if read or agent.pipeline.catalog.is_busy else self._wait()
 
@@ -104,9 +110,13 @@ class Loop:
             catalog.look_in(folders)
         catalog.identify()
 
+    def _status_due(self) -> float:
+        share = STATUS_SHARE if self._has_news else IDLE_STATUS_SHARE
+        return self._told_at + max(STATUS_S, self._status_s / share)
+
     def _wait(self) -> float:
         now = self._clock.monotonic()
-        times = [self._rescan_at, self._status_at]
+        times = [self._rescan_at, self._status_due()]
         due = self._agent.pipeline.next_due()
         if due is not None:
             times.append(due)
@@ -120,10 +130,13 @@ class Loop:
 
     def report(self) -> None:
         """Write `status.json`; a disk that refuses it is told, and nothing else depends on it."""
+        self._told_at = self._clock.monotonic()
+        self._has_news = False
         try:
             positions.write(self._agent.folder, status_of(self._agent))
         except OSError as error:
             self._agent.log.fault("status", "status.failed", level="warning", error=str(error))
+        self._status_s = self._clock.monotonic() - self._told_at
 
 
 def once(agent: Agent, *, deadline_s: float | None) -> bool:
