@@ -15,7 +15,7 @@ MAGIC: Final = b"\x1f\x8b"
 HEAD_BYTES: Final = 65_536  # of the uncompressed content, kept to tell what a damaged archive was
 _HISTORY_BYTES: Final = 8192  # of uncompressed bytes that reading can step back
 _CHUNK: Final = 65_536
-_MAX_INFLATED: Final = 1_048_576  # of one step: a crafted archive may expand a thousandfold
+_MAX_INFLATED: Final = 65_536  # of one step: a crafted archive may expand a thousandfold
 _GZIP_WBITS: Final = 31
 _STEP: Final = 64
 
@@ -141,6 +141,7 @@ class GzipContent:
         if offset >= good:
             if self.is_damaged:
                 raise CorruptArchiveError(good)
+            self._window = self._window[-_HISTORY_BYTES:]  # it may stay open for long
             return b""
         end = min(offset + size, good)
         if offset < self._reader.position - len(self._window):
