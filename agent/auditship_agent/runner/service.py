@@ -75,6 +75,7 @@ def run(agent: Agent, load: Callable[[], AgentConfig]) -> None:
                 manager.reloading(agent.clock.monotonic())
                 _reload(agent, load, http)
                 loop.rescan()
+                loop.report()  # whether it was rejected
                 manager.ready()
             if asked.rescan:
                 asked.rescan = False
