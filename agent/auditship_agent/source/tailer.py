@@ -118,6 +118,8 @@ class Tailer:
                 self._look_back(self.content)
             except ReplacedError:
                 return True  # the next turn says so
+            if not self._searched and not self._has_first(self.content):
+                return True  # the same: only the first line tells a file of which nothing was read
             self.size_seen = size
         return size != self._searched or size < self.size_seen
 
@@ -185,6 +187,10 @@ class Tailer:
             raise ReplacedError(shrunk=False)
         if sha256(self._before(content, self.offset)).digest() != self._anchor:
             raise ReplacedError(shrunk=False)
+
+    def _has_first(self, content: Content) -> bool:
+        line = FirstLine(self._limit).look(content)
+        return line is not None and line.sha256 == self._first
 
     @staticmethod
     def _before(content: Content, offset: int) -> bytes:
