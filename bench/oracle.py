@@ -78,6 +78,13 @@ def _uuid8(time: str, digest: bytes) -> str:
     return str(uuid.UUID(int=int(f"{ms:048b}1000{bits[:12]}10{bits[12:74]}", 2)))
 
 
+def count_stored(client: OpenSearch, pattern: str) -> int:
+    """Return how many documents have a request id."""
+    client.indices.refresh(index=pattern)
+    found = client.count(index=pattern, body={"query": {"exists": {"field": _MARK}}})
+    return int(found["count"])
+
+
 def stored_ids(client: OpenSearch, pattern: str) -> Iterator[tuple[str, str]]:
     """Yield `_id` and request id of each document that has one, from one point in time.
 

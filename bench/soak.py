@@ -33,7 +33,7 @@ from auditship_indexer.setup import run_setup
 from bench.agent import Agent, AgentDiedError
 from bench.machine import MIB, describe, keep, memory_of
 from bench.memory import Sample, Trend, trend_of
-from bench.oracle import Verdict, expected_ids, judge, stored_ids
+from bench.oracle import Verdict, count_stored, expected_ids, judge, stored_ids
 from bench.rotation import CopyRotation, RenameRotation, Rotation
 from bench.soak_report import Result, told
 from bench.writing import Writer
@@ -176,11 +176,14 @@ class Soak:
     # -- the end ---------------------------------------------------------------------------
 
     def settle(self) -> tuple[int, float]:
-        """End the writers; return what they wrote, and how long the agent took to catch up."""
+        """End the writers; return what they wrote, and how long it took until all was stored."""
         written = sum(w.end() for rotation in self.rotations for w in rotation.writers)
         ended = time.monotonic()
-        while not self.agent.has_shipped() and time.monotonic() - ended < CATCH_UP_S:
-            time.sleep(_LOOK_S)
+        with self.client() as client:
+            while count_stored(client, PATTERN) < written:
+                if time.monotonic() - ended > CATCH_UP_S:
+                    break  # the verdict says what is missing
+                time.sleep(_LOOK_S)
         caught_up_s = time.monotonic() - ended
         self.agent.stop()
         self.agent.once(ONCE_S)

@@ -57,7 +57,7 @@ def told(machine: Machine, result: Result, note: str) -> str:
             "node ended",
             f"SIGKILL {result.node_killed} times, away for {result.node_away_s:g} s in all",
         ),
-        ("caught up after the last line", f"{result.caught_up_s:g} s"),
+        ("all stored after the last line", f"{result.caught_up_s:g} s"),
         ("a second run", "; ".join(result.second_run)),
         ("agent's memory, highest", _highest(memory)),
         ("agent's memory over time", _over_time(memory)),
