@@ -14,6 +14,7 @@ from auditship_agent.config import LimitsConfig
 from auditship_agent.source.watch import Changes, Watcher
 from auditship_indexer.clock import iso_ms
 from auditship_indexer.log import Log
+from support.bulk_script import serve, unavailable
 from support.clock import START_MS
 from support.site import LOG, MakeSite, Site
 
@@ -146,9 +147,12 @@ def test_a_gigabyte_without_an_end(site: Site) -> None:
     assert site.held().tailer is not None
 
 
-def test_sparse_hole_is_skipped(site: Site) -> None:
+@pytest.mark.parametrize("aligned", [False, True])
+def test_sparse_hole_is_skipped(site: Site, *, aligned: bool) -> None:
     """F11: 1 GiB of hole before a line is not read; it is one gap, and the line is stored."""
-    site.write(2)
+    site.write(40)
+    if aligned:  # the hole starts with the line
+        site.append(b"x" * (4095 - site.path().stat().st_size % 4096) + b"\n")
     site.settle()
     begin = site.path().stat().st_size
     end = begin + 2**30
@@ -158,10 +162,14 @@ def test_sparse_hole_is_skipped(site: Site) -> None:
         log.seek(end)
         log.write(line + b"\n")
     site.settle()
+    with site.path().open("ab") as log:
+        log.write(line + b"\n")
     site.settle()
+    assert "source.rewritten" not in site.names(), "the hole counts as what it reads as"
+    assert len(site.events()) == 42
     assert site.gap_ranges() == [(begin, end, "nul_run")]
     stored = [event["log"] for event in site.events().values()]
-    assert max(log["offset"] for log in stored) == end
+    assert end in {log["offset"] for log in stored}
     assert site.running.pipeline.lost_bytes == 2**30
 
 
@@ -180,6 +188,21 @@ def test_nul_run_before_a_line(site: Site, *, size: int, head: bool) -> None:
     site.check_everything()
     assert site.gap_ranges() == [(begin, begin + size, "nul_run")]
     assert len(site.events()) == (2 if head else 3)
+
+
+def test_nul_run_is_told_once_over_a_crash(site: Site) -> None:
+    """F11: it is written down with the line behind it, neither before nor twice."""
+    site.server.otherwise = unavailable()
+    site.append(bytes(100))
+    site.write(1)
+    for _ in range(5):
+        site._step()
+    assert site.running.pipeline.tally.of("dosya").read == 1
+    assert site.running.pipeline.save()
+    site.crash()
+    site.server.otherwise = serve()
+    site.check_everything()
+    assert site.gap_ranges() == [(0, 100, "nul_run")]
 
 
 def test_nul_run_at_the_end_of_a_finished_file(site: Site) -> None:

@@ -176,6 +176,21 @@ def test_copytruncate_at_every_interleaving(site: Site, looks: str) -> None:
     assert not site.gaps()
 
 
+def test_copy_that_is_read_before_the_cut_is_noticed(site: Site) -> None:
+    """F07: what the copy has is not lost, although the copy was taken for a file of its own."""
+    site.write(4)
+    site.settle()
+    site.write(1)
+    site.look()
+    site.copy(LOG, f"{LOG}.1")
+    site.cut()
+    site.look()
+    assert site.held(f"{LOG}.1").tailer is not None
+    site.check_everything()
+    assert len(site.events()) == 5
+    assert not site.gaps()
+
+
 def test_copytruncate_into_an_unlisted_folder_loses_the_rest(site: Site) -> None:
     """F08: what was seen and not read before the cut is one gap with its range."""
     site.write(4)

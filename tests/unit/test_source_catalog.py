@@ -152,3 +152,22 @@ def test_many_files_share_few_descriptors(site: Site) -> None:
     site.check_everything()
     assert len(site.events()) == 80
     site.close()
+
+
+def test_a_round_goes_on_where_it_was_left(site: Site) -> None:
+    """Whoever stops in the middle of a round, for want of room, does not start it anew."""
+    names = [LOG, f"{LOG}.1", f"{LOG}.2"]
+    for name in names:
+        site.write(1, name)
+    site.look()
+    catalog = site.running.pipeline.catalog
+    turns = []
+    for _ in range(6):
+        catalog.start_round()
+        file = catalog.next_in_round()
+        assert file is not None
+        turns.append(Path(file.path).name)
+    assert sorted(turns[:3]) == names
+    assert turns[2] == LOG, "rotated files come first"
+    assert turns[3:] == turns[:3]
+    site.close()
