@@ -162,8 +162,8 @@ def test_sparse_hole_is_skipped(site: Site, *, aligned: bool) -> None:
         log.seek(end)
         log.write(line + b"\n")
     site.settle()
-    with site.path().open("ab") as log:
-        log.write(line + b"\n")
+    with site.path().open("ab") as grown:
+        grown.write(line + b"\n")
     site.settle()
     assert "source.rewritten" not in site.names(), "the hole counts as what it reads as"
     assert len(site.events()) == 42
