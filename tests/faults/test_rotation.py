@@ -1,16 +1,14 @@
-"""Rows F01 to F21 of the fault matrix: rotation and identity, on real files.
+"""Rows F01 to F10 and F19 to F21 of the fault matrix: rotation, on real files.
 
 Each test does something to log files between two looks of the agent, and ends in the oracle.
 """
 
-import gzip
 import os
 from pathlib import Path
 
 import pytest
 
 from auditship_agent.config import DeliveryConfig, LimitsConfig
-from auditship_agent.source.content import FileId
 from support.bulk import BulkServer
 from support.bulk_script import hold_reply
 from support.site import LOG, MakeSite, Site
@@ -251,187 +249,6 @@ def test_only_the_unread_end_is_cut_off(site: Site) -> None:
     assert site.gap_ranges() == [(kept, seen, "truncated")]
 
 
-def test_inode_reused_live(site: Site) -> None:
-    """F12: the same device and inode with another content is another file."""
-    site.write(4)
-    site.settle()
-    file = site.held()
-    site.running.pipeline.catalog._shelf.descriptors.close(file)
-    size = site.path().stat().st_size
-    data = b"".join(site.line() + b"\n" for _ in range(4))
-    site.cut()  # the same inode, as a deletion and a creation may leave it
-    site.append(data)
-    assert site.path().stat().st_size == size, "the size does not tell either"
-    site.check_everything()
-    assert len(site.events()) == 8
-
-
-def test_inode_reused_over_a_restart(site: Site) -> None:
-    """F12: content decides; what had the inode before is found under its new name."""
-    site.write(4)
-    site.stop()
-    site.write(1)
-    site.rename(LOG, f"{LOG}.1")
-    site.copy(f"{LOG}.1", f"{LOG}.2")
-    site.delete(f"{LOG}.1")
-    site.write(3)
-    site.start()
-    stat = site.path().stat()
-    for orphan in site.running.pipeline.catalog.orphans:
-        orphan.file_id = FileId(stat.st_dev, stat.st_ino)
-    site.check_everything()
-    assert len(site.events()) == 8
-    assert not site.gaps()
-
-
-@pytest.mark.parametrize("shared", [1, 400])
-def test_identical_heads(site: Site, shared: int) -> None:
-    """F13: files with the same first line, or the same first 100 KiB, are each read whole."""
-    head = b"".join(site.line() + b"\n" for _ in range(shared))
-    for name in (f"{LOG}.1", f"{LOG}.2", LOG):
-        site.append(head, name)
-        site.write(2, name)
-    site.settle()
-    assert len(site.events()) == shared + 6
-    site.restart()
-    for name in (f"{LOG}.2", LOG):
-        site.write(1, name)
-    site.check_everything()
-    assert len(site.events()) == shared + 8
-
-
-def test_tiny_files(site: Site) -> None:
-    """F14: empty, without LF, one line: tracked, then read."""
-    site.append(b"")
-    site.settle()
-    site.part()
-    site.settle()
-    assert site.held().state == "new"
-    assert not site.events()
-    site.restart()
-    site.write(0)
-    site.check_everything()
-    assert len(site.events()) == 1
-
-
-def test_many_names_of_one_file(make_site: MakeSite) -> None:
-    """F15: hard link, symlink and overlapping patterns have one reader; the listing names them."""
-    site = make_site()
-    site.write(3)
-    os.link(site.path(), site.path(f"{LOG}.link"))
-    site.path(f"{LOG}.sym").symlink_to(site.path())
-    site.path(f"{LOG}.dangling").symlink_to(site.path("nowhere"))
-    site.settle()
-    assert [Path(name).name for name, _ in site.running.pipeline.catalog.listing.doubles] == [
-        f"{LOG}.link",
-        f"{LOG}.sym",
-    ]
-    site.check_everything()
-    assert site.held().state == "live"
-    assert len(site.events()) == 3
-
-
-@pytest.mark.parametrize("read", ["nothing", "half", "everything"])
-@pytest.mark.parametrize("when", ["live", "down", "beside"])
-def test_compressed(site: Site, read: str, when: str) -> None:
-    """F16: the archive is the same generation, taken up at the uncompressed offset."""
-    if read != "nothing":
-        site.write(4)
-        site.settle()
-    if read != "everything":
-        site.write(3)
-    if when == "down":
-        site.stop()
-    site.rename(LOG, f"{LOG}.1")
-    if when == "live":
-        site.look()
-    site.compress(f"{LOG}.1", keep=when == "beside")
-    site.write(1)
-    if when == "down":
-        site.start()
-    site.check_everything()
-    assert not site.gaps()
-    assert len(site.events()) == len({line for story in site.stories for line in story.lines()})
-
-
-def test_archive_with_a_line_that_has_no_end(site: Site) -> None:
-    """F16: compressed in mid-line: the line's first half is a dead letter, once."""
-    site.write(2)
-    site.part()
-    site.stop()
-    site.rename(LOG, f"{LOG}.1")
-    site.compress(f"{LOG}.1")
-    site.start()
-    site.check_everything(patience_s=OVER_S)
-    (letter,) = site.letters()
-    assert letter.reason == "unterminated"
-
-
-def test_archive_that_is_still_being_written(site: Site) -> None:
-    """F16: nothing of a growing archive is believed before it is whole, and nothing is lost."""
-    site.write(500)
-    site.stop()
-    data = gzip.compress(site.path().read_bytes())
-    site.path(f"{LOG}.1.gz").write_bytes(b"")
-    site._held[f"{LOG}.1.gz"] = site._held[LOG]
-    site.delete(LOG)
-    site.state.joinpath("checkpoint").unlink()
-    site.start()
-    for end in (0, 1, 2, 700, len(data) // 2, len(data) - 1):
-        site.path(f"{LOG}.1.gz").write_bytes(data[:end])
-        site.clock.advance(15)
-        site.settle()
-    site.path(f"{LOG}.1.gz").write_bytes(data)
-    site.check_everything()
-    assert len(site.events()) == 500
-    assert not site.gaps()
-    assert not site.letters()
-
-
-def test_all_members_of_an_archive_are_read(site: Site) -> None:
-    """F17: members one behind the other are one content, lines across their borders included."""
-    site.write(6)
-    data = site.path().read_bytes()
-    cut = len(data) // 2
-    packed = gzip.compress(data[:cut]) + gzip.compress(data[cut:]) + bytes(512)
-    site.path(f"{LOG}.1.gz").write_bytes(packed)
-    site._held[f"{LOG}.1.gz"] = site._held[LOG]
-    site.delete(LOG)
-    site.check_everything()
-    assert len(site.events()) == 6
-
-
-def test_damaged_archive_of_a_known_generation(site: Site) -> None:
-    """F17: what only a damaged member held is a gap of the generation, with its range."""
-    site.write(4)
-    site.settle()
-    begin = site.path().stat().st_size
-    site.write(300)
-    end = site.path().stat().st_size
-    site.look()
-    site.running.pipeline.save()
-    site.crash()
-    packed = bytearray(gzip.compress(site.path().read_bytes(), mtime=0))
-    packed[len(packed) // 2] ^= 4
-    site.path(f"{LOG}.1.gz").write_bytes(packed)
-    site.delete(LOG)
-    site.check_everything()
-    assert site.gap_ranges() == [(begin, end, "corrupt_archive")]
-    assert len(site.events()) == 4
-
-
-def test_damaged_archive_that_nobody_knows(site: Site) -> None:
-    """F17: its end is unknown: the gap starts behind the last good line."""
-    good, bad = (b"".join(site.line() + b"\n" for _ in range(3)) for _ in range(2))
-    packed = gzip.compress(good) + gzip.compress(bad)[:-9]
-    site.append(good, f"{LOG}.1.gz")
-    site.path(f"{LOG}.1.gz").write_bytes(packed)
-    site.settle()
-    site.pass_time(61)
-    assert site.gap_ranges() == [(len(good), len(good), "corrupt_archive")]
-    assert len(site.events()) == 3
-
-
 def test_deleted_before_its_end(site: Site) -> None:
     """F19: read through the descriptor."""
     site.write(3)
@@ -454,6 +271,23 @@ def test_deleted_before_its_end_and_crashed(site: Site) -> None:
     site.look()
     site.running.pipeline.save()
     site.delete(LOG)
+    site.crash()
+    site.check_everything()
+    assert site.gap_ranges() == [(begin, end, "deleted")]
+
+
+def test_searched_for_when_it_crashed(site: Site) -> None:
+    """F19: what is missing is written down while it is searched for."""
+    site.write(3)
+    site.settle()
+    begin = site.path().stat().st_size
+    site.write(4)
+    end = site.path().stat().st_size
+    site.look()
+    site.running.pipeline.catalog._shelf.descriptors.close(site.held())
+    site.delete(LOG)
+    site.look()
+    assert site.running.pipeline.save()
     site.crash()
     site.check_everything()
     assert site.gap_ranges() == [(begin, end, "deleted")]

@@ -7,9 +7,8 @@
     site.crash()
     site.check_everything()
 
-Every act on a file is recorded as a story of its content, so that the oracle knows each line that
-was ever written, and which bytes exist nowhere any more. No test sleeps: time is a `TestClock`, and
-waiting means waiting for a reply of the scripted cluster, with a deadline that fails loudly.
+No test sleeps: time is a `TestClock`, and waiting means waiting for a reply of the scripted
+cluster, with a deadline that fails loudly.
 """
 
 import gzip
@@ -44,19 +43,19 @@ from auditship_agent.runner.agent import Agent, build
 from auditship_agent.runner.loop import Loop
 from auditship_agent.source.logfile import LogFile
 from auditship_agent.source.orphans import Orphan
-from auditship_indexer.clock import iso_ms
 from auditship_indexer.event.identity import generation
 from auditship_indexer.log import Log
 from auditship_indexer.opensearch import Connection
 from support.bulk import BulkServer
 from support.clock import START_MS, TestClock
+from support.log_folder import LOG, LogFolder
 from support.oracle import SERVER, Story, Written, generation_of, id_of
-from support.transforming import native
 
-LOG: Final = "audit.log"
 PATIENCE_S: Final = 30.0
 _regions: Final = itertools.count(1)
 
+
+__all__ = ["LOG", "FastDisk", "MakeSite", "Site"]
 
 MakeSite = Callable[..., "Site"]
 
@@ -79,7 +78,7 @@ class FastDisk(RealDisk):
         """Nothing to do."""
 
 
-class Site:
+class Site(LogFolder):
     """One storage server's log folder and its agent. `source` overrides the source's settings."""
 
     def __init__(
@@ -91,9 +90,8 @@ class Site:
         **sections: Any,
     ) -> None:
         self.folder = folder
-        self.logs = folder / "logs of the day"
+        super().__init__(folder / "logs of the day")
         self.state = folder / "state"
-        self.logs.mkdir(parents=True)
         self.state.mkdir()
         self.server = server
         self.region = f"site-{next(_regions)}"
@@ -116,10 +114,6 @@ class Site:
             opensearch=Connection(hosts=(server.address,)),
             **{**self._sections(), **sections},
         )
-        self.stories: list[Story] = []
-        self._held: dict[str, tuple[Story, int]] = {}  # name -> whose first bytes it has
-        self._numbers = itertools.count()
-        self._partial = b""
         self.agent: Agent | None = None
         self.start()
 
@@ -215,89 +209,7 @@ class Site:
             if self.agent is not None:
                 self.settle()
 
-    # -- acts on files ---------------------------------------------------------------------
-
-    def path(self, name: str = LOG) -> Path:
-        """Return the path of a file of the log folder."""
-        return self.logs / name
-
-    def line(self, **fields: Any) -> bytes:
-        """Return a good line, unlike all others, without LF."""
-        name = f"n{next(self._numbers)}"
-        file = {"id": name, "name": name}
-        return native(**{"time": iso_ms(START_MS), "file": file, **fields})
-
-    def append(self, data: bytes, name: str = LOG) -> None:
-        """Append bytes to a file, as its application does."""
-        story, _ = self._held.get(name) or (self._story(), 0)
-        with self.path(name).open("ab", buffering=0) as log:
-            log.write(data)
-        story.data += data
-        story.kept = len(story.data)
-        self._held[name] = (story, len(story.data))
-
-    def _story(self) -> Story:
-        self.stories.append(Story())
-        return self.stories[-1]
-
-    def write(self, count: int = 1, name: str = LOG) -> list[bytes]:
-        """Append complete lines; a line begun by `part` is ended first."""
-        lines = [self.line() for _ in range(count)]
-        self.append(self._partial + b"".join(line + b"\n" for line in lines), name)
-        self._partial = b""
-        return lines
-
-    def part(self, name: str = LOG) -> None:
-        """Append the first half of a line; the next `write` appends the other half."""
-        if not self._partial:
-            line = self.line()
-            self.append(line[: len(line) // 2], name)
-            self._partial = line[len(line) // 2 :] + b"\n"
-
-    def rename(self, name: str, to: str) -> None:
-        """Rename a file; what had the new name is gone."""
-        self._let_go(to)
-        self.path(name).rename(self.path(to))
-        self._held[to] = self._held.pop(name)
-        self._partial = b"" if name == LOG else self._partial
-
-    def copy(self, name: str, to: str) -> None:
-        """Copy a file: the first half of copytruncate."""
-        self._let_go(to)
-        self.path(to).write_bytes(self.path(name).read_bytes())
-        self._held[to] = self._held[name]
-
-    def cut(self, name: str = LOG) -> None:
-        """Truncate a file to nothing: the second half of copytruncate."""
-        self._let_go(name)
-        with self.path(name).open("r+b") as log:
-            log.truncate(0)
-        self._held[name] = (self._story(), 0)
-        self._partial = b""
-
-    def compress(self, name: str, *, keep: bool = False) -> None:
-        """Compress a file to NAME.gz, as gzip does; the original goes unless it is kept."""
-        data = gzip.compress(self.path(name).read_bytes(), mtime=0)
-        self.path(f"{name}.gz").write_bytes(data)
-        self._held[f"{name}.gz"] = self._held[name]
-        if not keep:
-            self.delete(name)
-
-    def delete(self, name: str) -> None:
-        """Delete a file."""
-        self._let_go(name)
-        self.path(name).unlink()
-        self._partial = b"" if name == LOG else self._partial
-
-    def _let_go(self, name: str) -> None:
-        """A name loses its content; what no other name has of it is destroyed."""
-        if name not in self._held:
-            return
-        story, _ = self._held.pop(name)
-        kept = max((size for other, size in self._held.values() if other is story), default=0)
-        if kept < story.kept:
-            story.seen = self._seen(story)
-        story.kept = kept
+    # -- what the agent knows --------------------------------------------------------------
 
     def _seen(self, story: Story) -> int:
         """Return how many bytes of a story the agent knows of."""
