@@ -174,6 +174,10 @@ class Catalog:
             self._log.info("file.found", source=found.source.name, path=found.path)
             self.grew(file)
         file.seen_ms = self._clock.now_ms()
+        known = found is file.found and found.path == file.path
+        if known and not file.error and not file.gone:
+            return  # nothing about it is new
+        file.found = found
         file.gone = False
         self._rename(file, found)
         if found.stamp != file.stamp:

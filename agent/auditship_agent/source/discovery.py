@@ -30,6 +30,17 @@ class Found(Struct, frozen=True):
     live: bool
     stamp: Stamp
 
+    def is_as(self, status: os.stat_result) -> bool:
+        """Whether the file looks the same again: most files do, so it has to be cheap."""
+        stamp = self.stamp
+        return (
+            stamp.changed_ns == status.st_ctime_ns
+            and stamp.modified_ns == status.st_mtime_ns
+            and stamp.size == status.st_size
+            and self.file_id.inode == status.st_ino
+            and self.file_id.device == status.st_dev
+        )
+
 
 class Listing(Struct, frozen=True):
     """What the folders held, oldest first; second names of files; what failed to be looked at."""
@@ -78,6 +89,7 @@ class Discovery:
             for globs, live in ((source.files, True), (source.rotated, False))
             for glob in globs
         ]
+        self._before: dict[tuple[str, int], Found] = {}  # of the last listing
 
     def folders(self) -> set[str]:
         """Return the folders to watch; those that do not exist are left out."""
@@ -93,17 +105,26 @@ class Discovery:
 
         `known` files are found under any name; `strangers`: those that nobody knows are, too.
         """
-        draft = _Draft(known, beyond=strangers)
+        draft = _Draft(known, self._before, beyond=strangers)
         for pattern in self._patterns:
             for folder in pattern.folders():
                 draft.list_folder(pattern, folder)
+        self._before = draft.seen
         return draft.finish()
 
 
 class _Draft:
     """A listing while it is being made."""
 
-    def __init__(self, known: Container[FileId], *, beyond: bool) -> None:
+    def __init__(
+        self,
+        known: Container[FileId],
+        before: dict[tuple[str, int], Found],
+        *,
+        beyond: bool,
+    ) -> None:
+        self.seen: dict[tuple[str, int], Found] = {}  # by path and pattern
+        self._before = before
         self._known = known
         self._beyond = beyond
         self._found: dict[FileId, Found] = {}
@@ -139,8 +160,13 @@ class _Draft:
             return None
         if not stat.S_ISREG(status.st_mode):
             return None
-        file_id = FileId(status.st_dev, status.st_ino)
-        return Found(file_id, path, pattern.source, live, stamp_of(status))
+        key = path, id(pattern)
+        found = self._before.get(key)
+        if found is None or not found.is_as(status):
+            file_id = FileId(status.st_dev, status.st_ino)
+            found = Found(file_id, path, pattern.source, live, stamp_of(status))
+        self.seen[key] = found
+        return found
 
     def _failed(self, path: str, error: OSError) -> None:
         self._errors[path] = error.strerror or str(error)

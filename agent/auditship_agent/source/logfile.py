@@ -9,6 +9,7 @@ from typing import Final, Literal
 from auditship_agent.config import SourceConfig
 from auditship_agent.source.archive import GzipContent
 from auditship_agent.source.content import Content, FileId, Stamp
+from auditship_agent.source.discovery import Found
 from auditship_agent.source.orphans import Orphan
 from auditship_agent.source.progress import ANCHOR_BYTES, Mark, Progress
 from auditship_agent.source.tailer import FirstLine, Tailer
@@ -49,6 +50,7 @@ class LogFile:
         self.seen_ms = 0
         self.grown_at = 0.0  # monotonic: when bytes last came
         self.told_size = 0  # up to here the dead letter or a gap tells of a last line without LF
+        self.found: Found | None = None  # what the last listing said
         self.tried_size = 0  # how far it was searched for its first line
         self.told_first: bytes | None = None  # what a damaged archive says its first line was
         self.is_lost = False  # a damaged archive of which a gap tells
