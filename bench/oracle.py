@@ -4,9 +4,10 @@ Ids are computed here from the files and the published formula, not by the produ
 """
 
 import gzip
+import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, TransportError
 
 _PAGE: Final = 10_000
 _KEEP_ALIVE: Final = "5m"
 _SHOWN: Final = 20
+_PATIENCE: Final = 60  # times, a second apart
 _MARK: Final = "http.request.id"
 
 
@@ -71,18 +73,34 @@ def _hash(data: bytes) -> bytes:
     return sha256(data).digest()
 
 
-def _uuid8(time: str, digest: bytes) -> str:
+def _uuid8(at: str, digest: bytes) -> str:
     """RFC 9562, version 8: 48 bits of Unix ms, 12 bits and 62 bits of the digest."""
-    ms = round(datetime.fromisoformat(time).timestamp() * 1000)
+    ms = round(datetime.fromisoformat(at).timestamp() * 1000)
     bits = "".join(f"{byte:08b}" for byte in digest)
     return str(uuid.UUID(int=int(f"{ms:048b}1000{bits[:12]}10{bits[12:74]}", 2)))
 
 
+def _asked(call: Callable[[], Any]) -> Any:
+    """Return the answer; a cluster that is short of memory is asked again for a while.
+
+    Raises:
+        TransportError: it stays so, or the answer is another refusal.
+    """
+    for _ in range(_PATIENCE):
+        try:
+            return call()
+        except TransportError as error:
+            if error.status_code not in {429, 503}:
+                raise
+            time.sleep(1.0)
+    return call()
+
+
 def count_stored(client: OpenSearch, pattern: str) -> int:
     """Return how many documents have a request id."""
-    client.indices.refresh(index=pattern)
-    found = client.count(index=pattern, body={"query": {"exists": {"field": _MARK}}})
-    return int(found["count"])
+    _asked(lambda: client.indices.refresh(index=pattern))
+    query = {"query": {"exists": {"field": _MARK}}}
+    return int(_asked(lambda: client.count(index=pattern, body=query))["count"])
 
 
 def stored_ids(client: OpenSearch, pattern: str) -> Iterator[tuple[str, str]]:
@@ -91,8 +109,9 @@ def stored_ids(client: OpenSearch, pattern: str) -> Iterator[tuple[str, str]]:
     Raises:
         RuntimeError: the cluster answered in part.
     """
-    client.indices.refresh(index=pattern)
-    pit = client.create_pit(index=pattern, params={"keep_alive": _KEEP_ALIVE})["pit_id"]
+    _asked(lambda: client.indices.refresh(index=pattern))
+    pit = _asked(lambda: client.create_pit(index=pattern, params={"keep_alive": _KEEP_ALIVE}))
+    pit = pit["pit_id"]
     body: dict[str, Any] = {
         "size": _PAGE,
         "pit": {"id": pit, "keep_alive": _KEEP_ALIVE},
@@ -102,7 +121,7 @@ def stored_ids(client: OpenSearch, pattern: str) -> Iterator[tuple[str, str]]:
         "track_total_hits": False,
     }
     while True:
-        page = client.search(body=body)
+        page = _asked(lambda: client.search(body=body))
         if page["timed_out"] or page["_shards"]["failed"]:
             raise RuntimeError(f"a page in part: {page['_shards']}")
         hits = page["hits"]["hits"]

@@ -48,7 +48,8 @@ NODE_LIFE_S: Final = (30.0, 80.0)
 NODE_START_S: Final = 600.0  # a busy machine may need minutes to recover the translog
 CALM_SHARE: Final = 0.6  # from here on the agent is left alone
 GENTLE_SHARE: Final = 0.2  # of the agent's ends are by SIGTERM
-QUICK_START: Final = ("-XX:TieredStopAtLevel=1", "-XX:-UseG1GC", "-XX:+UseSerialGC")
+QUICK_START: Final = ("-XX:TieredStopAtLevel=1",)
+HEAP_MB: Final = 1024
 CATCH_UP_S: Final = 180.0
 ONCE_S: Final = 120.0
 _LOOK_S: Final = 0.5
@@ -227,6 +228,7 @@ def _node(folder: Path, port: int) -> NodeConfig:
     return NodeConfig(
         data_folder=folder / "node",
         http_port=port,
+        heap_mb=HEAP_MB,
         start_timeout_s=NODE_START_S,
         jvm_options=QUICK_START,
     )
