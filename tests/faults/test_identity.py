@@ -87,3 +87,55 @@ def test_many_names_of_one_file(make_site: MakeSite) -> None:
     site.check_everything()
     assert site.held().state == "live"
     assert len(site.events()) == 3
+
+
+def test_a_shared_first_line_hides_no_loss(site: Site) -> None:
+    """F13: a file that was lost before it was read is not found in another with the same start."""
+    head = site.line() + b"\n"
+    site.append(head)
+    site.write(2)
+    size = site.path().stat().st_size
+    site.look()
+    site.append(head, f"{LOG}.1")
+    site.write(9, f"{LOG}.1")
+    site.running.pipeline.catalog._shelf.descriptors.close(site.held())
+    site.delete(LOG)
+    site.settle()
+    site.pass_time(61)
+    assert site.gap_ranges() == [(0, size, "deleted")]
+    assert len(site.events()) == 10
+
+
+def test_copy_that_was_read_and_deleted(site: Site) -> None:
+    """F07: a loss is none when the copy was read to its end, though it is gone before long."""
+    site.write(3)
+    site.look()
+    site.rename(LOG, f"{LOG}.1")
+    site.copy(f"{LOG}.1", LOG)
+    site.cut(f"{LOG}.1")
+    site.look()
+    site.settle()
+    site.settle()
+    site.delete(LOG)
+    site.restart()
+    site.check_everything()
+    assert len(site.events()) == 3
+    assert not site.gaps()
+
+
+def test_copies_vanish_with_their_original(site: Site) -> None:
+    """Spares that are gone when their original goes are found out about, and let go."""
+    site.write(1)
+    site.copy(LOG, f"{LOG}.1")
+    site.settle()
+    site.write(2)
+    site.rename(LOG, f"{LOG}.2")
+    site.pass_time(301)
+    site.running.pipeline.catalog.identify()
+    for name in (f"{LOG}.1", f"{LOG}.2"):
+        file = site.held(name)
+        assert site.running.pipeline.catalog.ensure_open(file)
+    site.delete(f"{LOG}.1")
+    site.compress(f"{LOG}.2")
+    site.check_everything()
+    assert not site.gaps()

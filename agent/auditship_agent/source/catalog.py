@@ -223,7 +223,8 @@ class Catalog:
             return
         if not file.gone:
             file.gone = True
-            file.state = "drained"
+            if file.tailer is not None:
+                file.state = "drained"
             self._log.info("file.gone", path=file.path)
         self.look([file])
 

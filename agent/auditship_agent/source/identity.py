@@ -36,7 +36,7 @@ def resumable(file: LogFile, orphans: Iterable[Orphan]) -> Orphan | None:
         orphan
         for orphan in orphans
         if (size >= orphan.size_to_keep or orphan.file_id == file.file_id)
-        and file.holds(orphan.place)
+        and file.continues(orphan)
     ]
     return max(
         matching,

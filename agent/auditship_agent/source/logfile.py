@@ -43,6 +43,7 @@ class LogFile:
         self.first: bytes | None = None
         self.tailer: Tailer | None = None
         self.progress = Progress(source.name)
+        self._head: Mark | None = None
         self.spare_of: LogFile | None = None
         self.gone = False  # no name leads to it; its descriptor is all there is
         self.error = ""
@@ -139,6 +140,8 @@ class LogFile:
         assert self.first is not None  # noqa: S101 - the same
         progress.source = self.source.name
         self.progress = progress
+        head = self.content.read(0, ANCHOR_BYTES)
+        self._head = Mark(len(head), sha256(head).digest())
         self.tailer = Tailer(self.content, self.first, place, self.source.line_limit)
         self.spare_of = None
         self.state = "live" if self.live and not self.gone else "drained"
@@ -187,6 +190,10 @@ class LogFile:
         found = self.content.read(place.offset - back, back) if back else b""
         return len(found) == back and sha256(found).digest() == place.anchor
 
+    def continues(self, orphan: Orphan) -> bool:
+        """Whether the content is that of the orphan, up to its place. Raises as `Content.read`."""
+        return self.holds(orphan.place) and (orphan.head is None or self.holds(orphan.head))
+
     def orphaned(self, now: float) -> Orphan | None:
         """Return what is to be remembered of the generation, or None when none is known."""
         if self.first is None or self.tailer is None:
@@ -206,6 +213,8 @@ class LogFile:
             sought=self.state != "finished",
         )
         orphan.begin = max(orphan.begin, self.told_size)
+        if self._head is not None and self._head.offset > orphan.place.offset:
+            orphan.head = self._head  # the anchor alone would fit files that share a few lines
         return orphan
 
 

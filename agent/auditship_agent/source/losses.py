@@ -43,8 +43,12 @@ class Losses:
                 self._give_up(file)
             elif self._is_over(file, now):
                 self._finish(file)
+        twins: dict[bytes, list[LogFile]] = {}
+        for file in self._shelf.files.values():
+            if file.first is not None:
+                twins.setdefault(file.first, []).append(file)
         for orphan in self._shelf.orphans:
-            self._look_at(orphan, now)
+            self._look_at(orphan, twins.get(orphan.first, []), now)
 
     # -- files ----------------------------------------------------------------------------
 
@@ -139,32 +143,26 @@ class Losses:
 
     # -- orphans --------------------------------------------------------------------------
 
-    def _look_at(self, orphan: Orphan, now: float) -> None:
+    def _look_at(self, orphan: Orphan, twins: list[LogFile], now: float) -> None:
         shelf = self._shelf
+        if orphan.has_unread:
+            for file in twins:
+                self._shrink(orphan, file)
         source = shelf.sources.get(orphan.source)
         patience = source.gap_after_s if source else float("inf")  # not configured: not our loss
         if now - orphan.since >= patience:
             orphan.sought = False
             if orphan.has_unread:
-                self._tell_lost(orphan)
+                self._tell_lost(orphan, twins)
         old = shelf.clock.now_ms() - orphan.seen_ms > self._keep_ms
         if old and orphan.is_settled and (source is None or not orphan.has_unread):
             shelf.orphans.remove(orphan)
 
-    def _tell_lost(self, orphan: Orphan) -> None:
+    def _tell_lost(self, orphan: Orphan, twins: list[LogFile]) -> None:
         """Record what no file of the folders has. Bytes that turn up later are stored as usual."""
         shelf = self._shelf
-        damaged = False
-        for file in shelf.files.values():
-            if file.first == orphan.first and file.file_id != orphan.file_id:
-                damaged |= file.is_damaged or file.state == "unreadable"
-                self._shrink(orphan, file)
-            elif isinstance(file.content, GzipContent) and file.first is None:
-                damaged |= _first_of(file.content.head, file.source.line_limit) == orphan.first
-            else:
-                damaged |= file.told_first == orphan.first
-        if not orphan.has_unread:
-            return
+        damaged = any(file.is_damaged or file.state == "unreadable" for file in twins)
+        damaged |= any(_says_to_be(file, orphan.first) for file in shelf.files.values())
         orphan.is_lost = True
         reason = "truncated" if orphan.file_id in shelf.files else "deleted"
         shelf.gaps.append(
@@ -180,16 +178,25 @@ class Losses:
 
     def _shrink(self, orphan: Orphan, file: LogFile) -> None:
         """Take from an orphan what a file with the same content has, which is read for itself."""
-        if file.tailer is None or not self._shelf.open(file, briefly=True):
+        if file.file_id == orphan.file_id or file.tailer is None:
+            return
+        if not self._shelf.open(file, briefly=True):
             return
         try:
-            if file.holds(orphan.place):
+            if file.continues(orphan):
                 size = file.tailer.offset if file.is_damaged else file.size
                 orphan.begin = max(orphan.begin, min(size, orphan.size_seen))
         except (OSError, CorruptArchiveError) as error:
             self._shelf.failed(file, error)
         finally:
             self._shelf.descriptors.trim()
+
+
+def _says_to_be(file: LogFile, first: bytes) -> bool:
+    """Whether a damaged archive without a good line may be the generation of a first line."""
+    if file.first is None and isinstance(file.content, GzipContent):
+        return _first_of(file.content.head, file.source.line_limit) == first
+    return file.told_first == first
 
 
 def _first_of(head: bytes, limit: int) -> bytes:
