@@ -9,11 +9,16 @@ from typing import Any, Final
 import yaml
 
 from auditship_agent import positions
-from auditship_agent.positions import Status
+from auditship_agent.positions import FileStatus, Status
 
 _COMMAND: Final = (sys.executable, "-c", "from auditship_agent.cli import main; main()")
 _END_S: Final = 60.0
+_READ: Final = frozenset({"live", "drained"})
 _DONE: Final = frozenset({"finished", "spare", "expired"})  # nothing of these files is waited for
+
+
+def _is_done(file: FileStatus) -> bool:
+    return file.state in _DONE or (file.state in _READ and file.acked >= file.size)
 
 
 class AgentDiedError(Exception):
@@ -100,9 +105,18 @@ class Agent:
         """Whether all that the agent knows of has its outcome."""
         status = self.status()
         return status is not None and all(
-            source.pending == 0
-            and all(file.acked >= file.size or file.state in _DONE for file in source.files)
+            source.pending == 0 and all(_is_done(file) for file in source.files)
             for source in status.sources
+        )
+
+    def has_read_rotated(self) -> bool:
+        """Whether every rotated file that it knows of has been read, each line with its outcome."""
+        status = self.status()
+        return status is not None and all(
+            _is_done(file)
+            for source in status.sources
+            for file in source.files
+            if file.state != "live"
         )
 
     def last_words(self) -> str:

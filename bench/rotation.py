@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from bench.writing import Writer
 
-KEEP_S: Final = 180.0
+KEEP_S: Final = 120.0
 
 
 class Old(Struct):
@@ -44,8 +44,8 @@ class Rotation:
     def rotate(self, *, retire: bool) -> None:
         """Rotate once; with `retire`, files older than `KEEP_S` leave.
 
-        To keep rotated files for as long as the cluster is away is a condition of the promise
-        that the run checks, so the caller does not let them go during an outage.
+        That rotated files stay until they are read is a condition of the promise that the run
+        checks, so the caller does not let them go while the agent is behind.
         """
         for place in range(len(self._old), 0, -1):
             self._path(place).rename(self._path(place, up=1))

@@ -44,7 +44,7 @@ PATTERN: Final = f"audit-{REGION}-*"
 ROTATE_S: Final = (2.0, 6.0)
 AGENT_LIFE_S: Final = (5.0, 25.0)
 AGENT_AWAY_S: Final = (0.0, 4.0)
-NODE_LIFE_S: Final = (30.0, 80.0)
+NODE_LIFE_S: Final = (40.0, 100.0)
 NODE_START_S: Final = 600.0  # a busy machine may need minutes to recover the translog
 CALM_SHARE: Final = 0.6  # from here on the agent is left alone
 GENTLE_SHARE: Final = 0.2  # of the agent's ends are by SIGTERM
@@ -136,7 +136,7 @@ class Soak:
         """Rotate one log every few seconds."""
         chance = self._chance(rotation.way)
         while not self.over.wait(chance.uniform(*ROTATE_S)):
-            rotation.rotate(retire=self.node.alive())
+            rotation.rotate(retire=self.agent.has_read_rotated())
 
     def kill_agents(self) -> None:
         """End the agent at random moments, mostly by SIGKILL, and start it again."""
