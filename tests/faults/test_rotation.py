@@ -286,8 +286,7 @@ def test_searched_for_when_it_crashed(site: Site) -> None:
     site.look()
     site.running.pipeline.catalog._shelf.descriptors.close(site.held())
     site.delete(LOG)
-    site.look()
-    assert site.running.pipeline.save()
+    site.settle()
     site.crash()
     site.check_everything()
     assert site.gap_ranges() == [(begin, end, "deleted")]

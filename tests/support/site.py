@@ -178,6 +178,7 @@ class Site(LogFolder):
     def stop(self) -> None:
         """End the agent as SIGTERM does, once everything has its outcome."""
         self.settle()
+        assert self.running.pipeline.save()
         self._end()
 
     def crash(self) -> None:

@@ -260,6 +260,7 @@ class Pipeline:
     # -- own events -----------------------------------------------------------------------
 
     def _record_gaps(self) -> None:
+        self._saver.moved |= self.catalog.take_news()
         for gap in self.catalog.take_gaps():
             self._gap(gap)
         due = [one for one in self._runs if one[0].saved.offset >= one[1]]

@@ -125,6 +125,11 @@ class Catalog:
         gaps, self._shelf.gaps = self._shelf.gaps, []
         return gaps
 
+    def take_news(self) -> bool:
+        """Return whether something was found out that a crash must not forget; forget it."""
+        news, self._shelf.has_news = self._shelf.has_news, False
+        return news
+
     def take_unfinished(self) -> list[tuple[LogFile, Line]]:
         """Return rotated files with a last line without LF; told again at each rescan.
 

@@ -34,8 +34,9 @@ class Progress:
         self._marks: deque[Mark] = deque()
 
     def mark(self, mark: Mark) -> None:
-        """Note a place that a checkpoint may name, in rising order."""
-        if not self._marks or self._marks[-1].offset < mark.offset:
+        """Note a place that a checkpoint may name; one that lies before the last is no news."""
+        last = self._marks[-1] if self._marks else self.saved
+        if last.offset < mark.offset:
             self._marks.append(mark)
             self._advance()
 

@@ -50,6 +50,7 @@ class Shelf:
         self.agenda: dict[FileId, LogFile] = {}
         self.orphans = Orphans()
         self.gaps: list[Gap] = []
+        self.has_news = False  # bytes are being searched for that no checkpoint speaks of
         self.descriptors = Descriptors(limits.max_open_files)
         self.clock = clock
         self.log = log
@@ -96,6 +97,7 @@ class Shelf:
         orphan = file.orphaned(self.clock.monotonic())
         if orphan is not None and file.spare_of is None:
             self.orphans.add(orphan)
+            self.has_news |= orphan.has_unread
         return orphan
 
     def free_spares(self, original: LogFile) -> None:
