@@ -16,6 +16,7 @@ from auditship_agent.source.tailer import FirstLine, Tailer
 
 FileState = Literal["new", "live", "drained", "spare", "finished", "expired", "unreadable"]
 NO_STAMP: Final = Stamp(0, 0, 0)
+_HEAD_LINES: Final = 3
 _LOOK_BYTES: Final = 4 * 1_048_576  # of a long first line that are searched in one step
 
 Agenda = MutableMapping[FileId, "LogFile"]
@@ -43,7 +44,7 @@ class LogFile:
         self.first: bytes | None = None
         self.tailer: Tailer | None = None
         self.progress = Progress(source.name)
-        self._head: Mark | None = None
+        self._head: tuple[Mark, ...] = ()
         self.spare_of: LogFile | None = None
         self.gone = False  # no name leads to it; its descriptor is all there is
         self.error = ""
@@ -140,8 +141,7 @@ class LogFile:
         assert self.first is not None  # noqa: S101 - the same
         progress.source = self.source.name
         self.progress = progress
-        head = self.content.read(0, ANCHOR_BYTES)
-        self._head = Mark(len(head), sha256(head).digest())
+        self._head = _head_of(self.content.read(0, ANCHOR_BYTES))
         self.tailer = Tailer(self.content, self.first, place, self.source.line_limit)
         self.spare_of = None
         self.state = "live" if self.live and not self.gone else "drained"
@@ -192,7 +192,10 @@ class LogFile:
 
     def continues(self, orphan: Orphan) -> bool:
         """Whether the content is that of the orphan, up to its place. Raises as `Content.read`."""
-        return self.holds(orphan.place) and (orphan.head is None or self.holds(orphan.head))
+        assert self.content is not None  # noqa: S101 - callers open it first
+        size = self.content.size() or 0
+        head = [mark for mark in orphan.head if mark.offset <= size]
+        return self.holds(orphan.place) and (not head or self.holds(head[-1]))
 
     def orphaned(self, now: float) -> Orphan | None:
         """Return what is to be remembered of the generation, or None when none is known."""
@@ -213,9 +216,18 @@ class LogFile:
             sought=self.state != "finished",
         )
         orphan.begin = max(orphan.begin, self.told_size)
-        if self._head is not None and self._head.offset > orphan.place.offset:
-            orphan.head = self._head  # the anchor alone would fit files that share a few lines
+        if self._head and self._head[-1].offset > orphan.place.offset:
+            orphan.head = self._head  # the anchor alone would fit files that share a first line
         return orphan
+
+
+def _head_of(head: bytes) -> tuple[Mark, ...]:
+    """Return the ends of the first lines; `head` starts at 0 and is no longer than an anchor."""
+    marks: list[Mark] = []
+    end = 0
+    while len(marks) < _HEAD_LINES and (end := head.find(b"\n", end) + 1):
+        marks.append(Mark(end, sha256(head[:end]).digest()))
+    return tuple(marks)
 
 
 def same_tail(copy: LogFile, original: LogFile) -> bool:

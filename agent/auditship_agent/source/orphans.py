@@ -42,7 +42,7 @@ class Orphan:
         self.progress = progress
         self.place = place
         self.begin = place.offset
-        self.head: Mark | None = None  # what stood at its start, while little of it was read
+        self.head: tuple[Mark, ...] = ()  # ends of its first lines, while few of them were read
         self.size_seen = size_seen
         self.since = since
         self.seen_ms = seen_ms
