@@ -6,7 +6,7 @@ It is closed by the first of three limits: bytes before gzip, documents, age of 
 from collections.abc import Sequence
 from typing import Any
 
-from auditship_agent.body import Body, Item, Owner, Span, Writer, action_of
+from auditship_agent.body import Body, Items, Owner, Span, Writer, action_of
 from auditship_agent.config import BatchConfig
 from auditship_agent.line import Document
 
@@ -22,7 +22,7 @@ class Batch:
 
     def _clear(self) -> None:
         self._writer = Writer(gzip=self._gzip)
-        self._items: list[Item] = []
+        self._items = Items()
         self._spans: dict[int, Span] = {}
         self._index = ""
         self.opened_at: float | None = None
@@ -39,7 +39,7 @@ class Batch:
             self._index = self._index or document.index
             action = action_of(document.id, document.index, self._index)
             self._writer.add(action, document.body)
-            self._items.append(Item(document.id, document.index, owner, begin, end))
+            self._items.append(document.id, document.index, owner, begin, end)
 
     @property
     def is_full(self) -> bool:
@@ -63,7 +63,7 @@ class Batch:
             return None
         body = Body(
             index=self._index,
-            items=tuple(self._items),
+            items=self._items,
             spans=tuple(self._spans.values()),
             data=self._writer.finish() if self._items else b"",
             plain_bytes=self._writer.plain_bytes,

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditship_agent.body import Item
+from auditship_agent.body import Item, Items
 from auditship_agent.deliver.lines import Lines
 from auditship_agent.deliver.reply import Course, Fate, judge
 from auditship_indexer.opensearch.bulk import HttpReply
@@ -31,8 +31,8 @@ VALUES = st.one_of(
 )
 
 
-def items_of(count: int) -> list[Item]:
-    return [Item(f"{n:032x}", "audit-x-2026.04.14", Owner(), n, n + 1) for n in range(count)]
+def items_of(count: int) -> Items:
+    return Items(Item(f"{n:032x}", "audit-x-2026.04.14", Owner(), n, n + 1) for n in range(count))
 
 
 def true_reply(fates: list[Fate]) -> dict[str, Any]:
@@ -144,11 +144,11 @@ DONE = [Fate.STORED, Fate.PRESENT, Fate.REJECTED]
 def test_every_line_has_one_outcome(widths: list[int], data: st.DataObject) -> None:
     """Any order of replies, any subset of failures, any cuts: one outcome a line, at its end."""
     owner, lines = Owner(), Lines()
-    items = [
+    items = Items(
         Item(f"{line}-{n}", "x", owner, line, line + 1)
         for line, width in enumerate(widths)
         for n in range(width)
-    ]
+    )
     final = {item.id: data.draw(st.sampled_from(DONE)) for item in items}
     bodies, open_items = [items], set(final)
     counted = {Fate.STORED: 0, Fate.PRESENT: 0, Fate.REJECTED: 0}
@@ -164,7 +164,7 @@ def test_every_line_has_one_outcome(widths: list[int], data: st.DataObject) -> N
         again = [[at for at, g in enumerate(groups) if g == wanted] for wanted in (1, 2)]
         again = [positions for positions in again if positions]
         outcome = lines.settle(body, fates, again)
-        bodies += [[body[at] for at in positions] for positions in again]
+        bodies += [Items(body[at] for at in positions) for positions in again]
         open_items -= {item.id for item, g in zip(body, groups, strict=True) if not g}
         still_open = {body[at].begin for at in outcome.still_open}
         assert still_open == {

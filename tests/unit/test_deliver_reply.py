@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import pytest
 
-from auditship_agent.body import Item
+from auditship_agent.body import Item, Items
 from auditship_agent.deliver.reply import Course, Fate, Judgment, is_alarm, judge, named
 from auditship_indexer.opensearch.bulk import HttpReply
 
 OWNER: Final = object()
-ITEMS: Final = tuple(Item(f"id-{n}", "audit-x-2026.04.14", OWNER, n, n + 1) for n in range(3))
+ITEMS: Final = Items(Item(f"id-{n}", "audit-x-2026.04.14", OWNER, n, n + 1) for n in range(3))
 
 
 def stored(item: Item) -> dict[str, Any]:

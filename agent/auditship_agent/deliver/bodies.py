@@ -6,13 +6,11 @@ its index took others after it was refused alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import compress
-from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
 
-from auditship_agent.body import Body, Item, cut, documents_of, size_of
+from auditship_agent.body import Body, Item, Items, cut, documents_of, size_of
 from auditship_agent.deliver.flow import Flow
 from auditship_agent.deliver.indices import Indices
 from auditship_agent.deliver.lines import Lines
@@ -22,7 +20,6 @@ from auditship_indexer.log import Log
 
 _MIN_BODY_BYTES: Final = 65_536
 _LOST_IN_A_ROW: Final = 3  # so often without a true reply, a body may be too much: halved
-_INDEX: Final = attrgetter("index")
 DONE: Final = frozenset({Fate.STORED, Fate.PRESENT})
 SETTLED: Final = DONE | {Fate.REJECTED}
 
@@ -151,7 +148,7 @@ class Bodies:
         body = waiting.body
         items = body.items
         fates = [one.fate for one in told]
-        for index in set(map(_INDEX, compress(items, map(DONE.__contains__, fates)))):
+        for index in items.indices(map(DONE.__contains__, fates)):
             self.indices.accepted(index, now)
         if len(fates) == 1:
             fates = [self._decided(waiting, fates[0])]
@@ -231,14 +228,11 @@ def _halves(positions: list[int], *, is_all: bool, of: int) -> list[list[int]]:
     return [positions[:half], positions[half:]]
 
 
-def _middle(items: Sequence[Item]) -> int:
+def _middle(items: Items) -> int:
     """Return a middle that does not part the documents of one line, if there is one."""
     half = len(items) // 2
-    bounds = [
-        at
-        for at in range(1, len(items))
-        if (items[at - 1].owner, items[at - 1].begin) != (items[at].owner, items[at].begin)
-    ]
+    lines = list(items.lines())
+    bounds = [at for at in range(1, len(lines)) if lines[at - 1] != lines[at]]
     return min(bounds, key=lambda bound: abs(bound - half)) if bounds else half
 
 

@@ -6,20 +6,16 @@ several bodies, what is known of it so far is kept here.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, groupby
-from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
 
-from auditship_agent.body import Item
+from auditship_agent.body import Item, Items
 from auditship_agent.deliver.reply import Fate
 
 _Line = tuple[int, int]  # id of the owner, which the items of an open line keep alive; begin
-_OWNER: Final = attrgetter("owner")
-_BEGIN: Final = attrgetter("begin")
-_OWNER_AND_BEGIN: Final = attrgetter("owner", "begin")
 _RANKS: Final = {Fate.PRESENT: 1, Fate.STORED: 2, Fate.REJECTED: 3}
 _DEAD: Final = _RANKS[Fate.REJECTED]
 _STORED: Final = _RANKS[Fate.STORED]
@@ -52,14 +48,14 @@ class Lines:
         """Return the number of lines remembered."""
         return len(self._apart)
 
-    def part(self, items: Sequence[Item], middle: int) -> None:
+    def part(self, items: Items, middle: int) -> None:
         """Note that a body is halved before item `middle`; nothing of it is settled."""
         line = _line(items[middle])
         if _line(items[middle - 1]) == line:
             self._apart.setdefault(line, _Apart()).bodies += 1
 
     def settle(
-        self, items: Sequence[Item], fates: Sequence[Fate], again: Sequence[Sequence[int]]
+        self, items: Items, fates: Sequence[Fate], again: Sequence[Sequence[int]]
     ) -> Outcome:
         """Sort the lines of a request; `again` are the items of each body that goes on."""
         if not again and not self._apart and Fate.REJECTED not in fates:
@@ -92,29 +88,27 @@ class Lines:
         return _Apart(left, before)
 
 
-def _all_done(items: Sequence[Item], fates: Sequence[Fate]) -> Outcome:
-    """Sort lines that are all stored, as nearly always: without a step of Python for each."""
-    is_one_file = len(set(map(_OWNER, items))) == 1
-    name = _BEGIN if is_one_file else _OWNER_AND_BEGIN  # numbers cost less than pairs
-    stored = set(map(name, compress(items, [fate is Fate.STORED for fate in fates])))
-    present = set(map(name, items)) - stored if Fate.PRESENT in fates else set()
-    if is_one_file:
-        source = items[0].owner.source
-        return _done(Counter({source: len(stored)}), Counter({source: len(present)}))
-    return _done(
-        Counter(owner.source for owner, _ in stored), Counter(owner.source for owner, _ in present)
-    )
+def _all_done(items: Items, fates: Sequence[Fate]) -> Outcome:
+    """Sort lines that are all stored, as nearly always: without an `Item` for each."""
+    stored = set(compress(items.lines(), [fate is Fate.STORED for fate in fates]))
+    present = set(items.lines()) - stored if Fate.PRESENT in fates else set()
+    return Outcome(_by_source(items, stored), _by_source(items, present), frozenset(), ())
 
 
-def _done(stored: Counter[str], present: Counter[str]) -> Outcome:
-    return Outcome(+stored, +present, frozenset(), ())
+def _by_source(items: Items, lines: Iterable[tuple[int, int]]) -> Counter[str]:
+    """Return how many of the lines each source has."""
+    by_owner = Counter(owner for owner, _ in lines)
+    by_source: Counter[str] = Counter()
+    for owner, count in by_owner.items():
+        by_source[items.source(owner)] += count
+    return by_source
 
 
 def _line(item: Item) -> _Line:
     return id(item.owner), item.begin
 
 
-def _lines(items: Sequence[Item]) -> Iterator[tuple[_Line, list[int]]]:
+def _lines(items: Items) -> Iterator[tuple[_Line, list[int]]]:
     """Yield each line with the positions of its documents, which stand side by side."""
     for line, positions in groupby(range(len(items)), key=lambda at: _line(items[at])):
         yield line, list(positions)

@@ -6,14 +6,13 @@ them); unknown types fall back on the status. A reply that contradicts itself or
 answer: the outcome is unknown and the same ids are sent again.
 """
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from auditship_agent.body import Item
+from auditship_agent.body import Items
 from auditship_indexer.opensearch.bulk import HttpReply
 
 _OK: Final = 200
@@ -153,7 +152,7 @@ def named(kind: str) -> str:
     return kind if kind in _NAMED else "other"
 
 
-def judge(reply: HttpReply, items: Sequence[Item]) -> Judgment:
+def judge(reply: HttpReply, items: Items) -> Judgment:
     """Decide on a reply; `items` are in request order, and `reply` item i must speak of item i."""
     if reply.status == _OK:
         return _taken(reply.body, items)
@@ -184,7 +183,7 @@ def _course(status: int, kind: str, reason: str) -> Course:
     return next((course for holds, course in rows if holds), Course.HOLD)
 
 
-def _taken(body: bytes, items: Sequence[Item]) -> Judgment:
+def _taken(body: bytes, items: Items) -> Judgment:
     """Read a 200; any breach of the contract makes the outcome unknown."""
     try:
         reply = _DECODER.decode(body)
@@ -193,9 +192,9 @@ def _taken(body: bytes, items: Sequence[Item]) -> Judgment:
     if len(reply.items) != len(items):
         return _unknown(f"{len(reply.items)} items answered of {len(items)}")
     fates = []
-    for answer, item in zip(reply.items, items, strict=True):
+    for answer, sent in zip(reply.items, items.ids(), strict=True):
         create = answer.create
-        if create.id != item.id:
+        if create.id != sent:
             return _unknown("the reply speaks of other documents")
         fate = _STORED if create.error is None else _fate(create.status, create.error)
         if fate is None or (fate is _STORED and create.status != _CREATED):

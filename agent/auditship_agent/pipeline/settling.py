@@ -74,7 +74,8 @@ class Settling:
             return False
         # COMMIT POINT: dead letters of these lines are durable; a crash above reads them again.
         items = settled.body.items
-        waiting = [at for at, item in enumerate(items) if any(one.item is item for one in left)]
+        waits = {one.item for one in left}
+        waiting = [at for at, item in enumerate(items) if item in waits] if waits else []
         complete(settled.body, (*settled.still_open, *waiting))
         done = tuple(one for one in settled.refused if one not in left)
         self._tally.settled(msgspec.structs.replace(settled, refused=done))

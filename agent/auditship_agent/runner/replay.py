@@ -230,9 +230,8 @@ class Replay:
             self._wake.wait(max(0.0, min(self._until, due or self._until) - now))
 
     def _settle(self, settled: Settled) -> None:
-        refused = {id(one.item) for one in settled.refused}
-        items = settled.body.items
-        again = [at for at, item in enumerate(items) if id(item) in refused]
+        refused = {one.item for one in settled.refused}
+        again = [at for at, item in enumerate(settled.body.items) if item in refused]
         complete(settled.body, (*settled.still_open, *again))
         for one in settled.refused:
             if self._owner.open.pop(one.item.begin, None) is not None:
