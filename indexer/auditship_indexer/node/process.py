@@ -71,7 +71,7 @@ class Node:
 
     def last_words(self) -> list[str]:
         """Return the decisive lines of its log, for a node that died."""
-        return decisive_lines(_log_text(self.data_folder, self._log_start))
+        return _last_words(self.data_folder, self._log_start)
 
     def stop(self, *, grace_s: float = _STOP_GRACE_S) -> bool:
         """End the node; return whether it ended by itself within `grace_s`. Repeatable."""
@@ -192,7 +192,7 @@ class _Launch:
             self.supervisor.wait()
 
     def _died(self) -> NodeError:
-        lines = decisive_lines(_log_text(self._folder, self.log_start))
+        lines = _last_words(self._folder, self.log_start)
         told = "".join(f"\n  {line}" for line in lines)
         return NodeError(
             f"OpenSearch ended while it started:{told or ' it wrote no log'}",
@@ -200,9 +200,7 @@ class _Launch:
         )
 
     def _too_slow(self, timeout_s: float, state: str) -> NodeError:
-        told = "".join(
-            f"\n  {line}" for line in decisive_lines(_log_text(self._folder, self.log_start))
-        )
+        told = "".join(f"\n  {line}" for line in _last_words(self._folder, self.log_start))
         return NodeError(
             f"OpenSearch was not usable after {timeout_s:g} s ({state}), it was ended:{told}",
             hint=f"on a slow machine raise start_timeout_s; see {_where_told(self._folder)}",
@@ -336,5 +334,6 @@ def _state(address: str) -> str:
     return "it does not answer"
 
 
-def _log_text(folder: Path, log_start: int) -> str:
-    return read_tail(log_file(folder), log_start) + read_tail(folder / "console.log")
+def _last_words(folder: Path, log_start: int) -> list[str]:
+    log = read_tail(log_file(folder), log_start)
+    return decisive_lines(log + read_tail(folder / "console.log"))
