@@ -273,12 +273,18 @@ def _lock(folder: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(lock, 20, 0).decode("ascii", errors="replace") or "unknown"
+        holder = os.pread(lock, 20, 0).decode("ascii", errors="replace")
         os.close(lock)
+        if not holder:
+            raise NodeError(
+                f"{folder}: another node is being started in this data folder",
+                hint="`auditship status` tells where, once it is there",
+            ) from error
         raise NodeError(
             f"{folder}: another node runs in this data folder (pid {holder})",
             hint=f"`auditship down` ends it; if that knows no node, `kill {holder}`",
         ) from error
+    os.ftruncate(lock, 0)  # the pid of an earlier node may be anybody's by now
     return lock
 
 
