@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,7 @@ class Old(Struct):
     packed: bool = False
 
 
-class Rotation:
+class Rotation(ABC):
     """The rotated files of one log. `rotate` is one run of the rotating program."""
 
     way: str
@@ -61,9 +62,9 @@ class Rotation:
         ending = ".gz" if self._old[place - 1].packed else ""
         return self.log.with_name(f"{self.log.name}.{place + up}{ending}")
 
+    @abstractmethod
     def _part(self, target: Path) -> None:
         """Bring what was written so far under the name `target`, and leave an empty log."""
-        raise NotImplementedError
 
     def _pack(self, place: int) -> None:
         """Compress a file as gzip(1) does: beside it, in steps, then the original goes."""

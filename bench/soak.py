@@ -85,12 +85,12 @@ class Soak:
                 echo=lambda _line: None,
                 days=_days(),
             )
-        logs = [folder / "logs" / name / "audit.log" for name in ("renamed", "cut")]
+        renamed, cut = logs = [folder / "logs" / name / "audit.log" for name in ("renamed", "cut")]
         self.agent = Agent(folder, _settings(logs, self.node.address))
         self.began = time.monotonic()
         self.rotations = [
-            _rotation(kind, log, folder / "kept", rate)
-            for kind, log in zip((RenameRotation, CopyRotation), logs, strict=True)
+            _rotation(RenameRotation, renamed, folder / "kept", rate),
+            _rotation(CopyRotation, cut, folder / "kept", rate),
         ]
 
     def client(self) -> contextlib.AbstractContextManager[OpenSearch]:

@@ -84,10 +84,7 @@ def test_damaged_archive_of_a_known_generation(site: Site) -> None:
     """F17: what only a damaged member held is a gap of the generation, with its range."""
     site.write(4)
     site.settle()
-    begin = site.path().stat().st_size
-    site.write(300)
-    end = site.path().stat().st_size
-    site.look()
+    begin, end = site.leave_unread(300)
     site.running.pipeline.save()
     site.crash()
     packed = bytearray(gzip.compress(site.path().read_bytes(), mtime=0))

@@ -32,7 +32,7 @@ def _calls(folder: Path, region: str) -> list[str]:
         site.state.mkdir(mode=0o700)
         disk = FaultDisk(site.state)
         _life(site, disk)
-        site.check()
+        site.check_everything()
         return disk.calls
 
 
@@ -52,7 +52,7 @@ def test_killed_at_any_call(tmp_path: Path, region: str, fate: Fate) -> None:
                 _life(site, disk)
             if site.lines.count == 0:
                 site.write(good=5, bad=2)
-            site.check()
+            site.check_everything()
 
 
 def test_every_step_is_in_the_table(tmp_path: Path, region: str) -> None:
@@ -115,7 +115,7 @@ def test_killed_twice(tmp_path: Path, region: str, fate: Fate) -> None:
                 disk.plan(at, fate)
                 with contextlib.suppress(DiedError):
                     _life(site, disk)
-            site.check()
+            site.check_everything()
 
 
 def test_killed_with_a_lost_reply(tmp_path: Path, region: str) -> None:
@@ -126,4 +126,7 @@ def test_killed_with_a_lost_reply(tmp_path: Path, region: str) -> None:
         site.write(good=20, bad=1)
         with site.started(RealDisk()):
             site.turns(3)
-        site.check()
+        with site.started() as agent:
+            site.settle()
+            assert agent.pipeline.tally.of("dosya").present == 20
+        site.check_everything()

@@ -193,10 +193,7 @@ def test_copytruncate_into_an_unlisted_folder_loses_the_rest(site: Site) -> None
     """F08: what was seen and not read before the cut is one gap with its range."""
     site.write(4)
     site.settle()
-    begin = site.path().stat().st_size
-    site.write(2)
-    end = site.path().stat().st_size
-    site.look()
+    begin, end = site.leave_unread(2)
     site.cut()
     site.write(1)
     site.check_everything()
@@ -238,10 +235,7 @@ def test_only_the_unread_end_is_cut_off(site: Site) -> None:
     """F10: a cut behind the offset loses just what was behind it, and reading goes on there."""
     site.write(3)
     site.settle()
-    kept = site.path().stat().st_size
-    site.write(2)
-    site.look()
-    seen = site.path().stat().st_size
+    kept, seen = site.leave_unread(2)
     os.truncate(site.path(), kept)
     site.settle()
     site.clock.advance(61)
@@ -265,10 +259,7 @@ def test_deleted_before_its_end_and_crashed(site: Site) -> None:
     """F19: after a restart the unread bytes are a gap."""
     site.write(3)
     site.settle()
-    begin = site.path().stat().st_size
-    site.write(4)
-    end = site.path().stat().st_size
-    site.look()
+    begin, end = site.leave_unread(4)
     site.running.pipeline.save()
     site.delete(LOG)
     site.crash()
@@ -280,10 +271,7 @@ def test_searched_for_when_it_crashed(site: Site) -> None:
     """F19: what is missing is written down while it is searched for."""
     site.write(3)
     site.settle()
-    begin = site.path().stat().st_size
-    site.write(4)
-    end = site.path().stat().st_size
-    site.look()
+    begin, end = site.leave_unread(4)
     site.running.pipeline.catalog._shelf.descriptors.close(site.held())
     site.delete(LOG)
     site.settle()

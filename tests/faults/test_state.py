@@ -48,7 +48,7 @@ def test_a_disk_that_takes_nothing_heals(site: Stepped, error: int) -> None:
         site.settle()
         assert health_of(agent) == []
         status_of(agent)
-    site.check()
+    site.check_everything()
 
 
 @pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY])
@@ -67,7 +67,7 @@ def test_a_checkpoint_that_cannot_be_written(site: Stepped, error: int) -> None:
         assert health_of(agent) == []
     assert site.names().count("checkpoint.failed") == 1
     assert site.names().count("checkpoint.resumed") == 1
-    site.check()
+    site.check_everything()
 
 
 def test_reading_stops_when_much_is_unsaved(
@@ -195,7 +195,8 @@ def test_known_dead_letters_are_no_poison(
         site.settle()
     for path in site.state.glob("checkpoint*"):
         path.unlink()
-    site.check()
+    site.check_everything()
+    assert "source.held" not in site.names()
 
 
 # -- damage ------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def test_one_damaged_checkpoint_falls_back(site: Stepped) -> None:
     """The previous one counts, the damaged one is kept aside and told; nothing doubles."""
     site.save_twice()
     _damage(site, "checkpoint")
-    site.check()
+    site.check_everything()
 
     (told,) = [e for e in site.events() if e["event"] == "checkpoint.damaged"]
     assert (told["kept"], told["replays"]) == (True, False)
@@ -225,7 +226,7 @@ def test_two_damaged_checkpoints_replay(site: Stepped) -> None:
         site.settle()
         count = agent.pipeline.tally.of("dosya")
         assert (count.read, count.stored, count.present) == (7, 0, 6)
-    site.check()
+    site.check_everything()
 
 
 def test_two_damaged_checkpoints_stop_when_told_to(site: Stepped) -> None:
@@ -244,7 +245,7 @@ def test_a_first_save_that_was_torn_does_not_stop(site: Stepped) -> None:
     (site.state / "checkpoint.new").write_bytes(b"auditship-checkpoint 1 ab")
     site.files.configure(checkpoint={"on_damage": "stop"})
     site.write(good=3)
-    site.check()
+    site.check_everything()
 
 
 def test_a_damaged_dead_letter_is_told(site: Stepped) -> None:
@@ -276,7 +277,7 @@ def test_state_put_back_from_an_older_copy(site: Stepped, tmp_path: Path) -> Non
         site.settle()
         count = agent.pipeline.tally.of("dosya")
         assert (count.read, count.stored, count.present) == (4, 0, 3)
-    site.check()
+    site.check_everything()
 
 
 def test_an_acknowledgement_behind_a_gap_is_not_saved(
@@ -305,4 +306,4 @@ def test_an_acknowledgement_behind_a_gap_is_not_saved(
         assert agent.pipeline.save()
         assert site.snapshot().entries[0].acked == acked
     gate.open()
-    site.check()
+    site.check_everything()

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditship_agent.line import Produced
 from auditship_agent.parsing.paths import Templates, resolve
-from support.transforming import EXAMPLES, as_line, caddy, native, stream
+from support.edits import edited
+from support.transforming import EXAMPLES, as_line, caddy, check_produced, native, stream
 
 _NATIVE = stream("native")
 _CADDY = stream("caddy", paths=("/ws/{workspace}/{path*}",))
@@ -85,41 +85,19 @@ _CADDY_KEYS = st.sampled_from(
 _SURROGATES = st.text(st.characters(), max_size=60)  # lone surrogates included, as escapes
 
 
-def _check(produced: Produced) -> None:
-    """One verdict, and documents that a bulk body can hold."""
-    assert (produced.outcome == "event") == bool(produced.documents)
-    assert (produced.outcome == "event") != bool(produced.reason)
-    for document in produced.documents:
-        assert b"\n" not in document.body
-        found = json.loads(document.body)
-        assert found["event"]["id"] == document.id
-        again = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        assert document.body == again.encode()
-
-
 @given(st.binary(max_size=300), st.sampled_from(sorted(_STREAMS)))
 def test_any_bytes_have_one_verdict(raw: bytes, preset: str) -> None:
     """Nothing raises; the same line gives the same answer."""
     produced = _STREAMS[preset].produce(as_line(raw))
 
-    _check(produced)
+    check_produced(produced)
     assert _STREAMS[preset].produce(as_line(raw)) == produced
 
 
-@given(
-    st.sampled_from(_SAMPLES),
-    st.lists(st.tuples(st.integers(0), st.integers(0, 8), st.binary(max_size=8)), max_size=4),
-    st.sampled_from(sorted(_STREAMS)),
-)
-def test_mutated_lines_have_one_verdict(
-    raw: bytes, edits: list[tuple[int, int, bytes]], preset: str
-) -> None:
+@given(edited(st.sampled_from(_SAMPLES)), st.sampled_from(sorted(_STREAMS)))
+def test_edited_lines_have_one_verdict(raw: bytes, preset: str) -> None:
     """Good lines with bytes replaced, inserted and cut out."""
-    for place, length, new in edits:
-        start = place % (len(raw) + 1)
-        raw = raw[:start] + new + raw[start + length :]
-
-    _check(_STREAMS[preset].produce(as_line(raw)))
+    check_produced(_STREAMS[preset].produce(as_line(raw)))
 
 
 @given(st.dictionaries(_KEYS, _JSON, max_size=6))
@@ -127,7 +105,7 @@ def test_any_values_of_native_keys(fields: dict[str, Any]) -> None:
     """Any JSON in any field: an event, or a dead letter by a deciding field."""
     produced = _NATIVE.produce(as_line(native(**fields)))
 
-    _check(produced)
+    check_produced(produced)
     if not {"v", "time", "action", "result"} & set(fields):
         assert produced.outcome == "event" or produced.reason == "bad_json", fields
     if produced.reason == "bad_json":
@@ -138,7 +116,7 @@ def test_any_values_of_native_keys(fields: dict[str, Any]) -> None:
 def test_any_values_of_caddy_keys(fields: dict[str, Any]) -> None:
     """The server's own keys, with anything in them."""
     line = json.loads(caddy())
-    _check(_CADDY.produce(as_line(json.dumps({**line, **fields}).encode())))
+    check_produced(_CADDY.produce(as_line(json.dumps({**line, **fields}).encode())))
 
 
 def _texts_of_a_client(value: str) -> dict[str, Any]:
@@ -162,7 +140,7 @@ def test_no_text_of_a_client_kills_a_native_line(value: str) -> None:
     """Names, paths, agents, addresses: stored as they are, or with a flag; never lost."""
     produced = _NATIVE.produce(as_line(native(**_texts_of_a_client(value))))
 
-    _check(produced)
+    check_produced(produced)
     assert produced.outcome == "event"
     found = json.loads(produced.documents[0].body)
     clean = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
@@ -182,7 +160,7 @@ def test_no_text_of_a_client_kills_a_caddy_line(value: str, method: str) -> None
     for verb in (method, "X" + value):
         raw = caddy(method=verb, status=403, uri="/a/" + value, user_id=value, headers=headers)
         produced = _CADDY.produce(as_line(raw))
-        _check(produced)
+        check_produced(produced)
         assert produced.outcome == "event"
 
 

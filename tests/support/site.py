@@ -159,6 +159,13 @@ class Site(LogFolder):
         while not self._step():
             assert time.monotonic() < until, f"it does not settle: {self.told.getvalue()[-3000:]}"
 
+    def leave_unread(self, count: int) -> tuple[int, int]:
+        """Write lines that the agent sees and does not read yet; return their range."""
+        begin = self.path().stat().st_size
+        self.write(count)
+        self.look()
+        return begin, self.path().stat().st_size
+
     def _step(self) -> bool:
         agent = self.running
         wait_s = self.loop.turn()

@@ -3,7 +3,7 @@
 site = Stepped(tmp_path, bulk_server, region)
 with site.started(disk):              # a crash inside is a crash of the agent
     site.settle()                     # until every line has its outcome
-site.check()                          # another clean start, and the oracle
+site.check_everything()               # another clean start, and the oracle
 """
 
 import contextlib
@@ -140,7 +140,7 @@ class Stepped:
         size = self.files.log.stat().st_size
         assert [(entry.acked, entry.size) for entry in self.snapshot().entries] == [(size, size)]
 
-    def check(self) -> None:
+    def check_everything(self) -> None:
         """Start once more, cleanly: then all is well, and another start changes nothing."""
         with self.started() as agent:
             self.settle()

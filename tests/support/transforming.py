@@ -60,6 +60,19 @@ def event(produced: Produced) -> dict[str, Any]:
     return decoded
 
 
+def check_produced(produced: Produced) -> None:
+    """One verdict, and documents that a bulk body can hold: canonical JSON on one line, by id."""
+    assert (produced.outcome == "event") == bool(produced.documents)
+    assert (produced.outcome == "event") != bool(produced.reason)
+    for item, document in enumerate(produced.documents):
+        assert b"\n" not in document.body
+        found = json.loads(document.body)
+        assert found["event"]["id"] == document.id
+        assert found["log"].get("item", 0) == item
+        again = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert document.body == again.encode()
+
+
 def native(**fields: Any) -> bytes:
     """Return a line of the native log: a good preview by John, with `fields` on top.
 

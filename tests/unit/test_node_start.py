@@ -115,9 +115,10 @@ def test_second_node_in_one_folder_is_refused(place: Path, monkeypatch: pytest.M
     """A data folder serves one node at a time."""
     pretend(place, monkeypatch, "exit 9")
     (place / "node").mkdir()
+    (place / "node" / "lock").write_text("4711")  # of a node that ended long ago
     lock = _lock(place / "node")
     try:
-        with pytest.raises(NodeError, match="another node runs in this data folder"):
+        with pytest.raises(NodeError, match="another node is being started in this data folder"):
             start(config(place))
     finally:
         os.close(lock)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from opensearchpy import exceptions as foreign
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NewConnectionError
 
 from auditship_indexer.errors import (
     AuditshipError,
@@ -57,7 +59,7 @@ def test_the_servers_error_type_decides(
     error: foreign.OpenSearchException, type_: type[AuditshipError], told: str
 ) -> None:
     """Never the status alone: a 403 can be a full disk, a 400 a full cluster."""
-    ours = translate(error, "sending", at="https://os1:9200")
+    ours = translate(error, "sending", at=["https://os1:9200"])
     assert type(ours) is type_
     assert str(ours).startswith("sending: https://os1:9200: ")
     assert told in str(ours)
@@ -75,7 +77,7 @@ def test_the_servers_error_type_decides(
 )
 def test_tls_failures_need_a_person_and_say_what_to_do(cause: str, hint: str) -> None:
     """A wrong CA, name or date is held; the hint names the remedy."""
-    ours = translate(foreign.SSLError("N/A", cause, None), "sending", at="https://os1:9200")
+    ours = translate(foreign.SSLError("N/A", cause, None), "sending", at=["https://os1:9200"])
     assert isinstance(ours, HoldError)
     assert cause in str(ours)
     assert hint in (ours.hint or "")
@@ -169,6 +171,14 @@ def test_without_an_address_the_exception_tells_it(nobody: Connection) -> None:
         connect(nobody).info()
     port = nobody.hosts[0].rpartition(":")[2]
     assert f"127.0.0.1:{port}" in str(translate(caught.value, "reading"))
+
+
+def test_a_host_with_an_ipv6_address_is_named_alone() -> None:
+    """Its brackets are in the address that is told, and not in what urllib3 keeps."""
+    wire = HTTPConnection("::1", 9200)
+    error = foreign.ConnectionError("N/A", "refused", NewConnectionError(wire, "refused"))
+    ours = translate(error, "reading", at=["http://[::1]:9200", "http://os2:9200"])
+    assert str(ours).startswith("reading: http://[::1]:9200: ")
 
 
 def test_of_several_hosts_the_one_that_failed_is_named() -> None:

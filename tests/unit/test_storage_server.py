@@ -2,8 +2,6 @@
 
 import hashlib
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,21 +19,7 @@ from support.storage_site import (
     Site,
     W,
     act,
-    plant_site,
-    running_site,
 )
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of each test, made once: hashing passwords is slow on purpose."""
-    return plant_site(tmp_path_factory.mktemp("planted"))
-
-
-@pytest.fixture
-def site(tmp_path: Path, planted: Path) -> Iterator[Site]:
-    with running_site(planted, tmp_path / "a product") as running:
-        yield running
 
 
 def test_upload_is_told_with_size_hash_and_begin(site: Site) -> None:

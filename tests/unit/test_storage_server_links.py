@@ -1,8 +1,6 @@
 """Share links of the demo's storage server: each visit leaves its one line, whole."""
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,21 +20,7 @@ from support.storage_site import (
     Site,
     W,
     act,
-    plant_site,
-    running_site,
 )
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of each test, made once: hashing passwords is slow on purpose."""
-    return plant_site(tmp_path_factory.mktemp("planted"))
-
-
-@pytest.fixture
-def site(tmp_path: Path, planted: Path) -> Iterator[Site]:
-    with running_site(planted, tmp_path / "a product") as running:
-        yield running
 
 
 def _share(**more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,7 @@ from storage_server.audit import AuditLog, encode
 from storage_server.refusal import RefusedError
 from storage_server.transfer import byte_range
 from storage_server.web import client_of
-from support.storage_site import EAST, EU, JOHN, Site, W, plant_site, running_site
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of each test, made once: hashing passwords is slow on purpose."""
-    return plant_site(tmp_path_factory.mktemp("planted"))
-
-
-@pytest.fixture
-def site(tmp_path: Path, planted: Path) -> Iterator[Site]:
-    with running_site(planted, tmp_path / "a product") as running:
-        yield running
+from support.storage_site import EAST, EU, JOHN, Site, W
 
 
 def test_what_is_no_act_gives_no_line(site: Site) -> None:

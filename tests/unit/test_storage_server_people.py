@@ -1,35 +1,10 @@
 """Members, keys, workspaces, logins and refusals of the demo's storage server, line by line."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.storage_site import (
-    DRAFT,
-    GUEST,
-    HERE,
-    JOHN,
-    VIEWER,
-    Site,
-    W,
-    act,
-    plant_site,
-    running_site,
-)
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of each test, made once: hashing passwords is slow on purpose."""
-    return plant_site(tmp_path_factory.mktemp("planted"))
-
-
-@pytest.fixture
-def site(tmp_path: Path, planted: Path) -> Iterator[Site]:
-    with running_site(planted, tmp_path / "a product") as running:
-        yield running
+from support.storage_site import DRAFT, GUEST, HERE, JOHN, VIEWER, Site, W, act
 
 
 def test_members(site: Site) -> None:

@@ -23,6 +23,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from auditship_indexer.cli.context import config_option
 from auditship_indexer.clock import SystemClock
 from auditship_indexer.errors import NodeError, StateError
 from auditship_indexer.node import (
@@ -56,17 +57,8 @@ class NodeHooks(Struct, frozen=True):
     cluster: Callable[[Path | None], str | None] = lambda _config: None  # one that is not ours
 
 
-_config_option = click.option(
-    "--config",
-    "config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar="AUDITSHIP_CONFIG",
-    help="Settings file of the companion.",
-)
-
-
 @click.command()
-@_config_option
+@config_option
 @click.option(
     "--foreground/--detach",
     default=False,
@@ -79,33 +71,33 @@ _config_option = click.option(
     show_default=True,
     help="HTTP port on 127.0.0.1; 0 takes a free one.",
 )
-def up(config: Path | None, port: int, *, foreground: bool) -> None:
+def up(config_path: Path | None, port: int, *, foreground: bool) -> None:
     """Start OpenSearch on this machine and make it ready for audit events."""
     hooks = _hooks()
-    outside = hooks.cluster(config)
+    outside = hooks.cluster(config_path)
     if outside is not None:
         click.echo(f"Using the cluster of the configuration: {outside}")
-        hooks.after_start(outside, config)
+        hooks.after_start(outside, config_path)
         return
-    state = hooks.state_dir(config)
+    state = hooks.state_dir(config_path)
     make_folder(state)
     running = find_running(state)
     if running is not None:
         click.echo(f"Already running: OpenSearch {running.version} at {running.address}")
-        hooks.after_start(running.address, config)
+        hooks.after_start(running.address, config_path)
         return
     node = _start(state, port, detach=not foreground)
     if not foreground:
-        hooks.after_start(node.address, config)
+        hooks.after_start(node.address, config_path)
         return
-    _stay(node, state, lambda: hooks.after_start(node.address, config))
+    _stay(node, state, lambda: hooks.after_start(node.address, config_path))
 
 
 @click.command()
-@_config_option
-def down(config: Path | None) -> None:
+@config_option
+def down(config_path: Path | None) -> None:
     """End the OpenSearch that `auditship up` started."""
-    state = _hooks().state_dir(config)
+    state = _hooks().state_dir(config_path)
     running = find_running(state)
     if running is None:
         click.echo("OpenSearch is not running")
@@ -117,10 +109,10 @@ def down(config: Path | None) -> None:
 
 
 @click.command()
-@_config_option
-def status(config: Path | None) -> None:
+@config_option
+def status(config_path: Path | None) -> None:
     """Tell where OpenSearch runs and how it is; exit status 3 when it does not run."""
-    running = find_running(_hooks().state_dir(config))
+    running = find_running(_hooks().state_dir(config_path))
     if running is None:
         click.echo("OpenSearch is not running")
         sys.exit(EXIT_NOT_RUNNING)

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -26,6 +26,7 @@ from auditship_indexer.node.settings import ARTIFACT, GROUP, SHA256, VERSION
 SPACE_NEEDED_BYTES = 420_000_000
 TRIES = 3
 _SILENCE_S = 60  # of a repository, before a try counts as failed
+_SHAKY = (requests.RequestException, RuntimeError)  # what a failed try raises
 _WORK = "unpacking-"
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -88,24 +89,22 @@ def download_by_jgo(work: Path, progress: Progress | None) -> Path:
     return repeated(lambda: Path(component.artifact(packaging="zip").resolve()))
 
 
-def repeated(resolve: Callable[[], Path], tries: int = TRIES) -> Path:
+def repeated(resolve: Callable[[], Path]) -> Path:
     """Call `resolve` until it gives the file; a slow or shaky network deserves another try.
 
     Raises:
-        NodeError: it failed `tries` times; the message is that of the last.
+        NodeError: it failed `TRIES` times; the message is that of the last.
     """
-    for attempt in range(1, tries + 1):
-        try:
+    for _ in range(TRIES - 1):
+        with suppress(*_SHAKY):
             return resolve()
-        except (requests.RequestException, RuntimeError) as error:
-            if attempt == tries:
-                raise NodeError(
-                    f"OpenSearch {VERSION} could not be downloaded, tried {tries} times: "
-                    f"{_short(error)}",
-                    hint="check the network and HTTPS_PROXY, "
-                    "or copy the cache folder of another machine",
-                ) from error
-    raise AssertionError("tries is at least 1")
+    try:
+        return resolve()
+    except _SHAKY as error:
+        raise NodeError(
+            f"OpenSearch {VERSION} could not be downloaded, tried {TRIES} times: {_short(error)}",
+            hint="check the network and HTTPS_PROXY, or copy the cache folder of another machine",
+        ) from error
 
 
 def check_sha256(archive: Path, expected: str) -> None:

@@ -71,7 +71,7 @@ class Node:
 
     def last_words(self) -> list[str]:
         """Return the decisive lines of its log, for a node that died."""
-        return decisive_lines(_log_text(self.data_folder, self._log_start))
+        return _last_words(self.data_folder, self._log_start)
 
     def stop(self, *, grace_s: float = _STOP_GRACE_S) -> bool:
         """End the node; return whether it ended by itself within `grace_s`. Repeatable."""
@@ -192,7 +192,7 @@ class _Launch:
             self.supervisor.wait()
 
     def _died(self) -> NodeError:
-        lines = decisive_lines(_log_text(self._folder, self.log_start))
+        lines = _last_words(self._folder, self.log_start)
         told = "".join(f"\n  {line}" for line in lines)
         return NodeError(
             f"OpenSearch ended while it started:{told or ' it wrote no log'}",
@@ -200,9 +200,7 @@ class _Launch:
         )
 
     def _too_slow(self, timeout_s: float, state: str) -> NodeError:
-        told = "".join(
-            f"\n  {line}" for line in decisive_lines(_log_text(self._folder, self.log_start))
-        )
+        told = "".join(f"\n  {line}" for line in _last_words(self._folder, self.log_start))
         return NodeError(
             f"OpenSearch was not usable after {timeout_s:g} s ({state}), it was ended:{told}",
             hint=f"on a slow machine raise start_timeout_s; see {_where_told(self._folder)}",
@@ -275,12 +273,18 @@ def _lock(folder: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(lock, 20, 0).decode("ascii", errors="replace") or "unknown"
+        holder = os.pread(lock, 20, 0).decode("ascii", errors="replace")
         os.close(lock)
+        if not holder:
+            raise NodeError(
+                f"{folder}: another node is being started in this data folder",
+                hint="`auditship status` tells where, once it is there",
+            ) from error
         raise NodeError(
             f"{folder}: another node runs in this data folder (pid {holder})",
             hint=f"`auditship down` ends it; if that knows no node, `kill {holder}`",
         ) from error
+    os.ftruncate(lock, 0)  # the pid of an earlier node may be anybody's by now
     return lock
 
 
@@ -336,5 +340,6 @@ def _state(address: str) -> str:
     return "it does not answer"
 
 
-def _log_text(folder: Path, log_start: int) -> str:
-    return read_tail(log_file(folder), log_start) + read_tail(folder / "console.log")
+def _last_words(folder: Path, log_start: int) -> list[str]:
+    log = read_tail(log_file(folder), log_start)
+    return decisive_lines(log + read_tail(folder / "console.log"))

@@ -33,7 +33,6 @@ def main() -> int:
         print(f"error: {error}", flush=True)  # noqa: T201 - the protocol with the caller
         return 1
     # Whoever finds the folder taken is told by whom, even if our caller is killed right now.
-    os.ftruncate(order["lock_fd"], 0)
     os.pwrite(order["lock_fd"], str(node.pid).encode(), 0)
     os.close(order["lock_fd"])  # the node alone holds the folder from here on
     print(node.pid, flush=True)  # noqa: T201 - the protocol with the caller

@@ -17,7 +17,7 @@ from auditship_indexer.opensearch.days import (
     make_index,
     wait_active,
 )
-from auditship_indexer.opensearch.failures import addresses, asking, error_of, translate
+from auditship_indexer.opensearch.failures import addresses, asking, error_of, hosts_of, translate
 
 __all__ = [
     "ClusterInfo",
@@ -34,6 +34,7 @@ __all__ = [
     "ensure_day",
     "ensure_days",
     "error_of",
+    "hosts_of",
     "make_index",
     "translate",
     "wait_active",

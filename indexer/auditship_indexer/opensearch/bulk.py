@@ -154,7 +154,7 @@ class _Pool:
             self._thread.kept = None
 
     def urlopen(self, method: str, url: str, body: bytes, **options: Any) -> Any:
-        options["timeout"] = options.get("timeout", self._timeout)
+        options.setdefault("timeout", self._timeout)
         response = self._pool.urlopen(
             method, url, body, preload_content=False, redirect=False, **options
         )

@@ -19,7 +19,7 @@ from opensearchpy.exceptions import (
 
 from auditship_indexer.errors import HoldError, RetryError
 from auditship_indexer.event.identity import day_of, day_start_ms, index_of_day
-from auditship_indexer.opensearch.failures import addresses, asking, error_of, translate
+from auditship_indexer.opensearch.failures import addresses, asking, error_of, hosts_of, translate
 
 DAYS_BEFORE: Final = 1
 DAYS_AHEAD: Final = 7
@@ -92,11 +92,11 @@ def make_index(client: OpenSearch, name: str, day: date, *, wait: bool = True) -
     except RequestError as error:
         if error_of(error)[0] == "resource_already_exists_exception":
             return False
-        raise translate(error, f"making index {name}", at=addresses(client)) from error
+        raise translate(error, f"making index {name}", at=hosts_of(client)) from error
     except AuthorizationException as error:
         raise _may_not_make(error, client, name) from error
     except OpenSearchException as error:
-        raise translate(error, f"making index {name}", at=addresses(client)) from error
+        raise translate(error, f"making index {name}", at=hosts_of(client)) from error
     return True
 
 
@@ -120,7 +120,7 @@ def wait_active(client: OpenSearch, names: str, *, timeout_s: int = 20) -> None:
 
 
 def _may_not_make(error: AuthorizationException, client: OpenSearch, name: str) -> Exception:
-    told = translate(error, f"making index {name}", at=addresses(client))
+    told = translate(error, f"making index {name}", at=hosts_of(client))
     if isinstance(told, HoldError):
         told.hint = "`auditship setup`, or a running `auditship serve`, makes daily indices"
     return told

@@ -6,9 +6,10 @@ ClusterError: the answer cannot be read, so its outcome is unknown. The server's
 decides, never the HTTP class alone: a 403 can be a full disk, a 400 a full cluster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch
 from opensearchpy import exceptions as foreign
@@ -73,28 +74,36 @@ def asking(client: OpenSearch, doing: str) -> Iterator[None]:
     try:
         yield
     except foreign.OpenSearchException as error:
-        raise translate(error, doing, at=addresses(client)) from error
+        raise translate(error, doing, at=hosts_of(client)) from error
 
 
 def addresses(client: OpenSearch) -> str:
     """Return the client's hosts as a person writes them, for messages."""
-    return ", ".join(map(_address, client.transport.hosts))
+    return ", ".join(hosts_of(client))
+
+
+def hosts_of(client: OpenSearch) -> list[str]:
+    """Return the address of each of the client's hosts."""
+    return [_address(host) for host in client.transport.hosts]
 
 
 def _address(host: dict[str, Any]) -> str:
     scheme = "https" if host.get("use_ssl") else "http"
-    name = f"[{host['host']}]" if ":" in host["host"] else host["host"]
     prefix = f"/{host['url_prefix']}" if host.get("url_prefix") else ""
-    return f"{scheme}://{name}:{host['port']}{prefix}"
+    return f"{scheme}://{_netloc(host['host'], host['port'])}{prefix}"
+
+
+def _netloc(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def translate(
-    error: foreign.OpenSearchException, doing: str, *, at: str | None = None
+    error: foreign.OpenSearchException, doing: str, *, at: Sequence[str] = ()
 ) -> AuditshipError:
     """Return our error for one of the client's; the caller raises it `from` the original.
 
-    `at` names the host or hosts; without it, what the exception itself knows is told. Bulk items
-    are not errors of the request and never come here.
+    `at` are the hosts that may have been asked; of them the one is named that the exception knows.
+    Bulk items are not errors of the request and never come here.
     """
     where = _where(error, at)
     if isinstance(error, foreign.SSLError):
@@ -180,12 +189,12 @@ def _hint(cause: str, table: tuple[tuple[str, str], ...]) -> str | None:
     return next((hint for mark, hint in table if mark in cause.lower()), None)
 
 
-def _where(error: foreign.OpenSearchException, at: str | None) -> str:
+def _where(error: foreign.OpenSearchException, at: Sequence[str]) -> str:
     """Return the one host that failed when the exception knows it, else all that were asked."""
     host = _host_of(error)
-    if at is None:
+    if not at:
         return host or "OpenSearch"
-    return next((one for one in at.split(", ") if host and one.split("/")[2] == host), at)
+    return next((one for one in at if urlsplit(one).netloc == host), ", ".join(at))
 
 
 def _host_of(error: foreign.OpenSearchException) -> str | None:
@@ -193,4 +202,4 @@ def _host_of(error: foreign.OpenSearchException) -> str | None:
     inner = error.args[2] if len(error.args) > 2 else None  # noqa: PLR2004 - (status, text, inner)
     source = getattr(inner, "conn", None) or getattr(inner, "pool", None)
     host, port = getattr(source, "host", None), getattr(source, "port", None)
-    return f"{host}:{port}" if host else None
+    return _netloc(host, port) if host and port else None

@@ -17,7 +17,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 from opensearchpy.serializer import Deserializer, TextSerializer
 
 from auditship_indexer.errors import ClusterError
-from auditship_indexer.opensearch import addresses, asking, error_of, translate
+from auditship_indexer.opensearch import asking, error_of, hosts_of, translate
 from auditship_indexer.query.dsl import Dsl
 
 KEEP_ALIVE: Final = "10m"  # between two pages; each page renews it
@@ -122,7 +122,7 @@ class Snapshot:
                     hint="a node left, or the reader paused for longer than "
                     f"{KEEP_ALIVE}: repeat the command",
                 ) from error
-            raise translate(error, f"reading {self.indices}", at=addresses(self._client)) from error
+            raise translate(error, f"reading {self.indices}", at=hosts_of(self._client)) from error
         return reply
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import quote
@@ -51,18 +52,15 @@ def _make_indices(client: OpenSearch, changes: list[Change]) -> None:
     A template of somebody else with a higher priority would win over ours; append-only is final,
     so nothing is made then.
     """
-    families = {change.name.split("-")[0]: change.name for change in changes}
+    days = {change.name: change.index.day for change in changes if change.index is not None}
+    families = {name.split("-")[0]: name for name in days}
     for name in families.values():
         check_template(client, name)
+    make = partial(make_index, client, wait=False)
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # most of an index's time is waiting
-        made = [
-            pool.submit(make_index, client, change.name, change.index.day, wait=False)
-            for change in changes
-            if change.index is not None
-        ]
-        for one in made:
-            one.result()
-    names = [change.name for change in changes]
+        # The first failure ends it: what no thread has begun is left out.
+        list(pool.map(make, days.keys(), days.values()))
+    names = list(days)
     for start in range(0, len(names), _NAMES_IN_A_PATH):
         wait_active(client, ",".join(names[start : start + _NAMES_IN_A_PATH]))
 
