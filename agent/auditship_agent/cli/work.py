@@ -11,7 +11,7 @@ from auditship_agent import check, positions
 from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig, find, load_agent
 from auditship_agent.durable import RealDisk
-from auditship_agent.runner import Agent, StateFolder, build, once, run
+from auditship_agent.runner import Agent, StateFolder, allocator, build, once, run
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.log import Log
 
@@ -33,6 +33,7 @@ def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
     """Run until SIGTERM."""
     path = find(config_path)
     config = load_agent(path)
+    allocator.keep_small()
     with StateFolder(Path(config.state.dir)):
         agent = _wired(path, config, _log(config), accept_identity_change=accept_identity_change)
         for transform in agent.pipeline.transforms.values():
@@ -41,6 +42,7 @@ def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
         # makes no reference cycles.
         gc.collect()
         gc.freeze()
+        allocator.give_back()
         try:
             run(agent, lambda: load_agent(path))
         finally:

@@ -14,7 +14,7 @@ _V4_PORT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):(\d{1,5})", re.ASCII)
 _BRACKETS: Final = re.compile(r"\[([^\]]*)\](?::(\d{1,5}))?", re.ASCII)
 _NOT_TOLD: Final = ("", "-", "--", "@")
 _MAX_PORT: Final = 65_535
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 4_096
 
 
 class Address(Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ from auditship_agent.normalize.limits import cut, fits
 from auditship_indexer.event.document import OnlyName, UserAgent
 from auditship_indexer.event.fields import FIELDS
 
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 1_024  # a user agent may be a kilobyte long
 _NAME_LIMIT: Final = FIELDS["user_agent.name"].limit
 _VERSION_LIMIT: Final = FIELDS["user_agent.version"].limit
 

@@ -13,7 +13,7 @@ import maxminddb
 
 from auditship_indexer.event.document import Geo
 
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 4_096
 _CODE_LENGTH: Final = 2
 
 

@@ -37,7 +37,7 @@ from auditship_indexer.event.document import (
 from auditship_indexer.event.fields import ECS_VERSION, FIELDS, MAX_LIST, SCHEMA_VERSION
 from auditship_indexer.event.results import category, kind_of_act, outcome
 
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 4_096
 _NATIVE: Final = "native"
 _ADDRESS_LIMIT: Final = FIELDS["client.address"].limit
 _ECS: Final = Version(ECS_VERSION)

@@ -13,7 +13,7 @@ from typing import Final
 from auditship_indexer.errors import ConfigError
 
 MIN_KEY_BYTES: Final = 32
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 4_096
 _MAKE: Final = "make a key: head -c 32 /dev/urandom > FILE; chmod 600 FILE"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from auditship_indexer.errors import ConfigError
 
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 4_096
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
-_MAX_CACHE: Final = 50_000
+_MAX_CACHE: Final = 4_096
 _CANONICAL: Final = 24  # characters of 2026-04-14T10:32:15.000Z
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))",

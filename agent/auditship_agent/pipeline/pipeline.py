@@ -35,6 +35,7 @@ _RETRY_DISK_S: Final = 1.0
 # A round over many long files is broken off, to be gone on with in the next step: meanwhile the
 # folders have to be listed, or files that were rotated several times are looked for in vain.
 _ROUND_S: Final = 0.25
+_MAX_STREAMS: Final = 256  # they are quickly made anew
 
 
 class Pipeline:
@@ -175,8 +176,8 @@ class Pipeline:
         known = self._streams.get(id(file.progress))
         if known is None or known[:2] != (file.first, file.path):
             stream = self.transforms[file.source.name].stream(file.first, file.path)
-            if len(self._streams) > 2 * len(self.catalog.files) + 16:
-                self._streams.clear()  # generations that are gone
+            if len(self._streams) >= _MAX_STREAMS:
+                self._streams.clear()
             known = self._streams[id(file.progress)] = (file.first, file.path, stream)
         return known[2]
 

@@ -9,7 +9,7 @@ Known loss: a member that breaks off or is damaged. Its lines may be true, but n
 
 import os
 import zlib
-from typing import Final
+from typing import Any, Final
 
 MAGIC: Final = b"\x1f\x8b"
 HEAD_BYTES: Final = 65_536  # of the uncompressed content, kept to tell what a damaged archive was
@@ -34,7 +34,7 @@ class _Inflater:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._raw = b""  # fetched and not yet used
-        self._stream = zlib.decompressobj(_GZIP_WBITS)
+        self._stream: Any = None  # of the member that is being read
         self.raw_offset = 0
         self.position = 0
         self.member_end = 0  # where the last member with a right checksum ended
@@ -55,12 +55,14 @@ class _Inflater:
             self._raw = self._raw.lstrip(b"\0")  # padding between and after members
             if not self._raw:
                 return b""
+        if self._stream is None:
+            self._stream = zlib.decompressobj(_GZIP_WBITS)
         self.in_member = True
         data = self._stream.decompress(self._raw, _MAX_INFLATED)
         self.position += len(data)
         self._raw = self._stream.unused_data or self._stream.unconsumed_tail
         if self._stream.eof:
-            self._stream = zlib.decompressobj(_GZIP_WBITS)
+            self._stream = None
             self.in_member = False
             self.member_end = self.position
         return data
@@ -82,7 +84,7 @@ class GzipContent:
         self._check = _Inflater(self._descriptor)
         self._checked = False
         self._broken = False
-        self.head = b""  # the first uncompressed bytes, good or not
+        self.head = b""  # the first uncompressed bytes, good or not; empty once all are good
         self._rewind()
 
     def _rewind(self) -> None:
@@ -121,6 +123,8 @@ class GzipContent:
                 data = None
             if data is None:
                 self._checked = True
+                if not self.is_damaged:
+                    self.head = b""  # hundreds of archives may stay open
                 return True
             if len(self.head) < HEAD_BYTES:
                 self.head += data[: HEAD_BYTES - len(self.head)]
@@ -141,7 +145,7 @@ class GzipContent:
         if offset >= good:
             if self.is_damaged:
                 raise CorruptArchiveError(good)
-            self._window = self._window[-_HISTORY_BYTES:]  # it may stay open for long
+            self._rest(good)
             return b""
         end = min(offset + size, good)
         if offset < self._reader.position - len(self._window):
@@ -150,6 +154,12 @@ class GzipContent:
             self._window = self._window[-_HISTORY_BYTES - size :] + self._next(good)
         start = offset - (self._reader.position - len(self._window))
         return self._window[start : start + end - offset]
+
+    def _rest(self, good: int) -> None:
+        """Keep little of an archive that was read to its end: it may stay open for long."""
+        self._window = self._window[-_HISTORY_BYTES:]
+        while self._reader.in_member and self._reader.position == good:
+            self._next(good)  # the member's trailer, with which its buffers go
 
     def _next(self, good: int) -> bytes:
         try:

@@ -1,7 +1,6 @@
 """One log file as the catalog knows it: name, descriptor, generation, reading and progress."""
 
 import os
-from collections import deque
 from collections.abc import MutableMapping
 from hashlib import sha256
 from typing import Final, Literal
@@ -58,7 +57,7 @@ class LogFile:
         self.is_lost = False  # a damaged archive of which a gap tells
         self._agenda = agenda
         self._search = FirstLine(source.line_limit)
-        self._sightings: deque[tuple[float, int]] = deque()  # when the file had which size
+        self._sightings: list[tuple[float, int]] = []  # when the file had which size
         self.dirty = True
 
     @property
@@ -111,8 +110,9 @@ class LogFile:
 
     def waiting_since(self) -> float | None:
         """Return when the oldest complete line without an outcome was first seen, if any."""
-        while self._sightings and self._sightings[0][1] <= self.progress.acked:
-            self._sightings.popleft()
+        acked = self.progress.acked
+        if self._sightings and self._sightings[0][1] <= acked:
+            self._sightings = [seen for seen in self._sightings if seen[1] > acked]
         read_to_end = self.tailer is None or (
             not self.dirty and self.progress.acked >= self.tailer.offset
         )

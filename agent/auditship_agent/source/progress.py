@@ -5,7 +5,6 @@ A checkpoint may name only a place whose anchor is known: the last mark at or be
 """
 
 from bisect import bisect_left
-from collections import deque
 from hashlib import sha256
 from typing import Final
 
@@ -31,7 +30,7 @@ class Progress:
         self.acked = self.saved.offset
         self.checkpointed = self.saved.offset  # what the checkpoint on disk says
         self._ahead: list[tuple[int, int]] = []  # disjoint, sorted, all beyond `acked`
-        self._marks: deque[Mark] = deque()
+        self._marks: list[Mark] = []  # an empty deque takes ten times as much
 
     def mark(self, mark: Mark) -> None:
         """Note a place that a checkpoint may name; one that lies before the last is no news."""
@@ -60,4 +59,4 @@ class Progress:
         if self._ahead and self._ahead[0][0] <= self.acked:
             self.acked = self._ahead.pop(0)[1]
         while self._marks and self._marks[0].offset <= self.acked:
-            self.saved = self._marks.popleft()
+            self.saved = self._marks.pop(0)
