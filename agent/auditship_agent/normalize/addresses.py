@@ -30,7 +30,7 @@ _NOTHING: Final = Address()
 
 
 class Addresses:
-    """Reads addresses, once per distinct text (at most 50,000 are remembered)."""
+    """Reads addresses, once per distinct text (a bounded number is remembered)."""
 
     def __init__(self) -> None:
         self._known: dict[str, Address] = {}

@@ -1,6 +1,6 @@
 """User agents: name, version, system and device by ua-parser, and the kind of device.
 
-Parsed once per distinct string (at most 50,000 are remembered). A user agent is a claim of the
+Parsed once per distinct string (a bounded number is remembered). A user agent is a claim of the
 client: it is shown and searched, and never used for rights.
 """
 

@@ -18,7 +18,7 @@ _CODE_LENGTH: Final = 2
 
 
 class Countries:
-    """Looks up countries, once per distinct address (at most 50,000 are remembered)."""
+    """Looks up countries, once per distinct address (a bounded number is remembered)."""
 
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
