@@ -58,7 +58,7 @@ class _Inflater:
         if self._stream is None:
             self._stream = zlib.decompressobj(_GZIP_WBITS)
         self.in_member = True
-        data = self._stream.decompress(self._raw, _MAX_INFLATED)
+        data: bytes = self._stream.decompress(self._raw, _MAX_INFLATED)
         self.position += len(data)
         self._raw = self._stream.unused_data or self._stream.unconsumed_tail
         if self._stream.eof:

@@ -143,7 +143,13 @@ class Catalog:
     def rescan(self) -> None:
         """List the folders once and bring the shelf in line with them."""
         strangers = self._strangers
+        before = self.listing
         self.listing = self._discovery.list(strangers.adopted, strangers=strangers.are_wanted)
+        if self.listing is before:
+            self._meet_again()
+            self.identify()
+            self._losses.settle()
+            return
         self._doubles = dict(self.listing.doubles)
         for path, what in self.listing.errors:
             self._log.fault(f"file:{path}", "file.unreadable", path=path, error=what)
@@ -160,6 +166,17 @@ class Catalog:
                 self._meet(found)
         self.identify()
         self._losses.settle()
+
+    def _meet_again(self) -> None:
+        """Take in a listing in which nothing is new: most of them, with thousands of files."""
+        now_ms = self._clock.now_ms()
+        for file in list(self.files.values()):
+            if file.gone:
+                self._vanished(file)
+                continue
+            file.seen_ms = now_ms
+            if file.error and file.found is not None:
+                self._meet(file.found)
 
     def _is_hidden(self, file: LogFile) -> bool:
         return file.path in self.listing.hidden or file.folder in self.listing.hidden

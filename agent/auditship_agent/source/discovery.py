@@ -11,8 +11,9 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from glob import has_magic, iglob
+from operator import is_
 from pathlib import Path
 
 from msgspec import Struct
@@ -89,7 +90,8 @@ class Discovery:
             for globs, live in ((source.files, True), (source.rotated, False))
             for glob in globs
         ]
-        self._before: dict[tuple[str, int], Found] = {}  # of the last listing
+        self._looks: dict[tuple[int, str], _Look] = {}  # the last ones, by pattern and folder
+        self._listing: Listing | None = None  # made of them, where it may be given again
 
     def folders(self) -> set[str]:
         """Return the folders to watch; those that do not exist are left out."""
@@ -100,80 +102,136 @@ class Discovery:
             if Path(folder).is_dir()
         }
 
-    def list(self, known: Container[FileId] = (), *, strangers: bool = False) -> Listing:
+    def list(self, known: Collection[FileId] = (), *, strangers: bool = False) -> Listing:
         """List every folder once. Errors are returned, not raised: other files must go on.
 
         `known` files are found under any name; `strangers`: those that nobody knows are, too.
+        While nothing changes, the very same listing is returned.
         """
-        draft = _Draft(known, self._before, beyond=strangers)
-        for pattern in self._patterns:
-            for folder in pattern.folders():
-                draft.list_folder(pattern, folder)
-        self._before = draft.seen
-        return draft.finish()
+        looks = {
+            (number, folder): self._look(number, pattern, folder, strangers=strangers)
+            for number, pattern in enumerate(self._patterns)
+            for folder in pattern.folders()
+        }
+        before, self._looks = self._looks, looks
+        is_same = before.keys() == looks.keys() and all(looks[key] is before[key] for key in looks)
+        if self._listing is not None and is_same:
+            return self._listing
+        listing = _joined(looks.values(), known)
+        is_plain = not (strangers or known or listing.errors)
+        self._listing = listing if is_plain else None
+        return listing
+
+    def _look(self, number: int, pattern: _Pattern, folder: str, *, strangers: bool) -> "_Look":
+        before = self._looks.get((number, folder))
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - names are all we need
+        except OSError as error:
+            return _Look([], strangers, [], [], ((folder, error),))
+        if before is not None and before.names == names and before.beyond is strangers:
+            return before.again()
+        return _Look.first(pattern, folder, names, before, strangers=strangers)
+
+
+class _Look(Struct, frozen=True):
+    """What one pattern found in one folder: mostly the same as before, so that has to be cheap.
+
+    `names` are all names, in the order of the file system; `beyond`: of no pattern's files, too.
+    """
+
+    names: list[str]
+    beyond: bool
+    chosen: list[tuple[str, "_Pattern", bool | None]]  # path; live, rotated, or of no pattern
+    found: list[Found | None]  # for each of those
+    errors: tuple[tuple[str, OSError], ...] = ()
+
+    @classmethod
+    def first(
+        cls,
+        pattern: _Pattern,
+        folder: str,
+        names: list[str],
+        before: "_Look | None",
+        *,
+        strangers: bool,
+    ) -> "_Look":
+        """Look at a folder with other names than before."""
+        above = "" if folder == "/" else folder
+        chosen = []
+        for name in sorted(names):
+            live = pattern.takes(name)
+            if (live is not None or strangers) and not pattern.excludes(name):
+                chosen.append((f"{above}/{name}", pattern, live))
+        known = {one.path: one for one in before.found if one is not None} if before else {}
+        old = [known.get(path) for path, _, _ in chosen]
+        return cls._of(names, strangers, chosen, old)
+
+    def again(self) -> "_Look":
+        """Look at the same names once more; the very same look when nothing changed."""
+        new = self._of(self.names, self.beyond, self.chosen, self.found)
+        is_same = not (new.errors or self.errors) and all(map(is_, new.found, self.found))
+        return self if is_same else new
+
+    @classmethod
+    def _of(
+        cls,
+        names: list[str],
+        beyond: bool,  # noqa: FBT001 - as the field
+        chosen: list[tuple[str, "_Pattern", bool | None]],
+        old: Sequence[Found | None],
+    ) -> "_Look":
+        found: list[Found | None] = []
+        errors: list[tuple[str, OSError]] = []
+        stat_of, is_regular = os.stat, stat.S_ISREG
+        for (path, pattern, live), known in zip(chosen, old, strict=True):
+            status = None
+            try:
+                status = stat_of(path)
+            except FileNotFoundError:
+                pass  # gone between listing and look, or a dangling symlink
+            except OSError as error:
+                errors.append((path, error))
+            if status is None or not is_regular(status.st_mode):
+                found.append(None)
+            elif known is not None and known.live is bool(live) and known.is_as(status):
+                found.append(known)
+            else:
+                file_id = FileId(status.st_dev, status.st_ino)
+                found.append(Found(file_id, path, pattern.source, bool(live), stamp_of(status)))
+        return cls(names, beyond, chosen, found, tuple(errors))
+
+
+def _joined(looks: Iterable[_Look], known: Collection[FileId]) -> Listing:
+    """Make one listing: each file once, under the name that counts."""
+    draft = _Draft()
+    for look in looks:
+        for path, error in look.errors:
+            draft.failed(path, error)
+        for (_, _, live), found in zip(look.chosen, look.found, strict=True):
+            if found is not None:
+                draft.take(found, is_stranger=live is None)
+    return draft.finish(known)
 
 
 class _Draft:
     """A listing while it is being made."""
 
-    def __init__(
-        self,
-        known: Container[FileId],
-        before: dict[tuple[str, int], Found],
-        *,
-        beyond: bool,
-    ) -> None:
-        self.seen: dict[tuple[str, int], Found] = {}  # by path and pattern
-        self._before = before
-        self._known = known
-        self._beyond = beyond
+    def __init__(self) -> None:
         self._found: dict[FileId, Found] = {}
         self._others: dict[FileId, Found] = {}
         self._doubles: dict[str, str] = {}
         self._errors: dict[str, str] = {}
         self._hidden: set[str] = set()
 
-    def list_folder(self, pattern: _Pattern, folder: str) -> None:
-        try:
-            names = sorted(os.listdir(folder))  # noqa: PTH208 - names are all we need
-        except OSError as error:
-            self._failed(folder, error)
-            return
-        for name in names:
-            live = pattern.takes(name)
-            if (live is None and not self._beyond) or pattern.excludes(name):
-                continue
-            path = f"{folder}/{name}" if folder != "/" else f"/{name}"
-            found = self._look(pattern, path, live=bool(live))
-            if found is not None and live is None:
-                self._others.setdefault(found.file_id, found)
-            elif found is not None:
-                self._take(found)
-
-    def _look(self, pattern: _Pattern, path: str, *, live: bool) -> Found | None:
-        try:
-            status = os.stat(path)  # noqa: PTH116 - the same
-        except FileNotFoundError:
-            return None  # gone between listing and look, or a dangling symlink
-        except OSError as error:
-            self._failed(path, error)
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        key = path, id(pattern)
-        found = self._before.get(key)
-        if found is None or not found.is_as(status):
-            file_id = FileId(status.st_dev, status.st_ino)
-            found = Found(file_id, path, pattern.source, live, stamp_of(status))
-        self.seen[key] = found
-        return found
-
-    def _failed(self, path: str, error: OSError) -> None:
+    def failed(self, path: str, error: OSError) -> None:
         self._errors[path] = error.strerror or str(error)
         if not isinstance(error, FileNotFoundError):
             self._hidden.add(path)
 
-    def _take(self, found: Found) -> None:
+    def take(self, found: Found, *, is_stranger: bool) -> None:
+        if is_stranger:
+            self._others.setdefault(found.file_id, found)
+            return
         known = self._found.get(found.file_id)
         if known is not None and known.path == found.path:
             return
@@ -185,10 +243,10 @@ class _Draft:
             self._doubles[known.path] = found.path
         self._found[found.file_id] = found
 
-    def finish(self) -> Listing:
+    def finish(self, known: Collection[FileId]) -> Listing:
         others = [found for id_, found in self._others.items() if id_ not in self._found]
-        adopted = [found for found in others if found.file_id in self._known]
-        strangers = [found for found in others if found.file_id not in self._known]
+        adopted = [found for found in others if found.file_id in known]
+        strangers = [found for found in others if found.file_id not in known]
         return Listing(
             _by_age([*self._found.values(), *adopted]),
             _by_age(strangers),

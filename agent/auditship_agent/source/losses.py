@@ -43,6 +43,8 @@ class Losses:
                 self._give_up(file)
             elif self._is_over(file, now):
                 self._finish(file)
+        if not len(self._shelf.orphans):
+            return
         twins: dict[bytes, list[LogFile]] = {}
         for file in self._shelf.files.values():
             if file.first is not None:
@@ -55,11 +57,12 @@ class Losses:
     @staticmethod
     def _is_over(file: LogFile, now: float) -> bool:
         tailer = file.tailer
-        if tailer is None or file.dirty or file.state not in {"live", "drained"}:
+        if tailer is None or (file.live and not file.gone and not tailer.is_archive):
+            return False  # it may grow
+        if file.dirty or file.state not in {"live", "drained"}:
             return False
-        may_grow = file.live and not tailer.is_archive and not file.gone
         quiet = now - file.grown_at >= file.source.finish_after_s
-        return quiet and not may_grow and file.progress.acked >= tailer.offset
+        return quiet and file.progress.acked >= tailer.offset
 
     def _finish(self, file: LogFile) -> None:
         """Close a file that was read to its end; first its last line, if that has no LF."""
