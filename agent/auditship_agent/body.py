@@ -99,9 +99,10 @@ class Items(Sequence[Item]):
         source: str = self._names[owner].source
         return source
 
-    def indices(self, chosen: Iterable[bool]) -> set[str]:
-        """Return the indices of the documents chosen, one truth value for each document."""
-        return {self._names[at] for at in set(compress(self._indices, chosen))}
+    def indices(self, chosen: Iterable[bool] | None = None) -> set[str]:
+        """Return the indices of all documents, or of those with a true value in `chosen`."""
+        places = self._indices if chosen is None else compress(self._indices, chosen)
+        return {self._names[at] for at in set(places)}
 
     def __len__(self) -> int:
         return len(self._id_ends)

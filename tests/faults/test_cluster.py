@@ -605,3 +605,17 @@ def test_connection_cut_in_the_handshake(site: Site) -> None:
         site.server.resume()
         ship.run()
         ship.check_everything(site.server.documents)
+
+
+def test_cluster_that_never_saw_the_templates(server: BulkServer) -> None:
+    """F50: an index that could be changed later is not made; after `auditship setup` all flows."""
+    server.cluster.templated = False
+    with Shipping(server.address) as ship:
+        ship.write(5)
+        ship.run_for(100)
+        assert "auditship setup" in ship.delivery.held[INDEX]
+        assert server.bulks == []
+        server.cluster.templated = True
+        ship.run()
+        ship.check_everything(server.documents)
+        assert not ship.delivery.held

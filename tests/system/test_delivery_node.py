@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 from auditship_indexer.event.identity import parse_index_name
 from auditship_indexer.node import Node, NodeConfig, start
 from auditship_indexer.opensearch import Connection, connect, ensure_day
+from auditship_indexer.opensearch.bulk import BulkChannel, UnprotectedError
 from support.node import QUICK_START, node_folder, wait_for_end
 from support.shipping import Shipping, body_of
 
@@ -271,3 +272,17 @@ def test_node_killed_and_started_again(folder: Path) -> None:
         check(ship, client, index)
         assert ship.delivery.learned_bytes is not None
         assert not ship.dead
+
+
+def test_node_makes_no_index_without_our_template(
+    node_address: str, client: OpenSearch, region: str
+) -> None:
+    """F50: a node that makes indices by itself is not given the chance, whatever their name."""
+    index = f"unprotected-{region}"
+    channel = BulkChannel(
+        Connection(hosts=(node_address,)), node_address, timeout_s=30, pool_size=1
+    )
+    with pytest.raises(UnprotectedError, match="auditship setup"):
+        channel.post(index, b'{"create":{"_id":"a"}}\n{"n":1}\n', gzipped=False)
+    channel.close()
+    assert not client.indices.exists(index=index)

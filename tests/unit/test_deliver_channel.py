@@ -7,7 +7,12 @@ import pytest
 from urllib3.exceptions import ReadTimeoutError
 
 from auditship_indexer.opensearch import Connection
-from auditship_indexer.opensearch.bulk import BulkChannel, UnreachableError, _Pool
+from auditship_indexer.opensearch.bulk import (
+    BulkChannel,
+    UnprotectedError,
+    UnreachableError,
+    _Pool,
+)
 from support.bulk import BulkServer
 from support.bulk_script import pretty
 from support.bulk_wire import Answer
@@ -104,3 +109,49 @@ def test_reply_that_never_ends() -> None:
     with pytest.raises(ReadTimeoutError):
         pool.urlopen("POST", "/x", b"")
     assert trickle.closed == 1
+
+
+def test_no_index_comes_into_being_without_our_template(
+    bulk_server: BulkServer, channel: BulkChannel
+) -> None:
+    """A cluster that makes indices by itself and never saw `auditship setup` gets no body."""
+    bulk_server.cluster.templated = False
+    for _ in range(2):
+        with pytest.raises(UnprotectedError, match="run `auditship setup`"):
+            channel.post("audit-x-2026.04.15", BODY, gzipped=False)
+    assert bulk_server.bulks == []
+    bulk_server.cluster.templated = True
+    bulk_server.make_index("audit-x-2026.04.15")
+    for _ in range(2):
+        assert channel.post("audit-x-2026.04.15", BODY, gzipped=False).status == 200
+    asked = [r for r in bulk_server.requests if "_simulate_index" in r.path]
+    assert len(asked) == 3, "a good answer is remembered"
+
+
+def test_every_index_of_a_body_is_asked_for(bulk_server: BulkServer, channel: BulkChannel) -> None:
+    """A body may hold documents of other days; their indices are no less protected."""
+    assert channel.post(INDEX, BODY, gzipped=False).status == 200
+    bulk_server.cluster.templated = False
+    with pytest.raises(UnprotectedError, match=r"audit-x-2026\.04\.20"):
+        channel.post(INDEX, BODY, gzipped=False, others=[INDEX, "audit-x-2026.04.20"])
+    assert len(bulk_server.bulks) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_who_may_not_ask_for_the_template_ships(
+    bulk_server: BulkServer, channel: BulkChannel, status: int
+) -> None:
+    """Roles are given out with the templates, and a proxy may let nothing but `_bulk` through."""
+    path = f"/_index_template/_simulate_index/{INDEX}"
+    bulk_server.fixed["POST", path] = Answer(status, b"{}", ())
+    assert channel.post(INDEX, BODY, gzipped=False).status == 200
+
+
+def test_trouble_at_the_question_is_that_of_the_request(
+    bulk_server: BulkServer, channel: BulkChannel
+) -> None:
+    """A busy cluster that cannot say is asked again later; nothing is sent meanwhile."""
+    path = f"/_index_template/_simulate_index/{INDEX}"
+    bulk_server.fixed["POST", path] = Answer(503, b"{}", ())
+    assert channel.post(INDEX, BODY, gzipped=False).status == 503
+    assert bulk_server.bulks == []

@@ -7,5 +7,6 @@ answers 409. A hold is an outage that needs a person; nothing is ever dropped fo
 
 from auditship_agent.deliver.bodies import Refused, Settled
 from auditship_agent.deliver.delivery import Delivery
+from auditship_agent.deliver.senders import Report
 
-__all__ = ["Delivery", "Refused", "Settled"]
+__all__ = ["Delivery", "Refused", "Report", "Settled"]

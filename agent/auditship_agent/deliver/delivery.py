@@ -14,13 +14,13 @@ from auditship_agent.deliver.flow import Flow
 from auditship_agent.deliver.hosts import Host, Hosts
 from auditship_agent.deliver.indices import Indices
 from auditship_agent.deliver.reply import Course, Fate, ItemFate, Judgment, judge, named
-from auditship_agent.deliver.senders import DayMade, Reply, Senders
+from auditship_agent.deliver.senders import DayMade, Reply, Report, Senders, Told
 from auditship_agent.deliver.waiting import Waiting
 from auditship_agent.metrics import Metrics
 from auditship_indexer.clock import Clock
 from auditship_indexer.errors import RetryError
 from auditship_indexer.log import Log
-from auditship_indexer.opensearch.bulk import UnreachableError
+from auditship_indexer.opensearch.bulk import UnprotectedError, UnreachableError
 
 
 class Delivery:
@@ -47,6 +47,7 @@ class Delivery:
         self._indices = Indices(config.hold_probe_s, log=log, metrics=metrics)
         self._bodies = Bodies(self._indices, flow, log)
         self._in_flight: dict[int, Waiting] = {}
+        self._is_telling = False
 
     # -- what the pipeline asks -----------------------------------------------------------
 
@@ -102,12 +103,36 @@ class Delivery:
             self._cluster.hosts.done(reply.use)
             if isinstance(reply, DayMade):
                 self._day_made(reply)
+            elif isinstance(reply, Told):
+                self._told(reply)
             elif (settled := self._receive(reply)) is not None:
                 yield settled
         self._make_days()
         self._send_due()
         self._metrics.window.set(self.flow.window)
         self._metrics.in_flight.set(len(self._in_flight))
+
+    def tell(self, report: Report) -> bool:
+        """Send a position report beside the bodies; return whether it is on its way.
+
+        It is left out while the cluster is away, and while the one before has no answer: it keeps
+        nobody waiting, and the next one says more.
+        """
+        if self._is_telling or self.flow.hold or self._clock.monotonic() < self.flow.gate:
+            return False
+        use = self._cluster.use(renewed=False)
+        if use is None:
+            return False
+        self._is_telling = True
+        self._senders.tell(use, report)
+        return True
+
+    def _told(self, told: Told) -> None:
+        self._is_telling = False
+        if told.why:
+            self._log.fault("position", "position.failed", level="warning", why=told.why)
+        else:
+            self._log.recovered("position", "position.resumed")
 
     def reconfigure(self, config: DeliveryConfig, hosts: Hosts) -> None:
         """Take other settings and hosts; requests under way go on with the ones of before."""
@@ -156,6 +181,11 @@ class Delivery:
         host, sent_at = reply.use.host, self._clock.monotonic() - reply.seconds
         if isinstance(reply.answer, UnreachableError):
             self._unreachable(waiting, host, reply.answer, sent_at)
+            return None
+        if isinstance(reply.answer, UnprotectedError):
+            self._count("hold", "no_template")
+            self._bodies.put_back(waiting)
+            self._indices.hold(waiting.body.index, str(reply.answer), self._clock.monotonic())
             return None
         judgment = judge(reply.answer, waiting.body.items)
         if judgment.course is Course.TAKEN:

@@ -3,17 +3,19 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Final
 
 from msgspec import Struct
 
-from auditship_agent.body import Body
+from auditship_agent.body import Body, Item, Items
 from auditship_agent.deliver.hosts import Use
+from auditship_agent.deliver.reply import Fate, judge
 from auditship_indexer.clock import Clock
 from auditship_indexer.errors import AuditshipError, HoldError
 from auditship_indexer.event.identity import parse_index_name
-from auditship_indexer.opensearch import ensure_day
-from auditship_indexer.opensearch.bulk import HttpReply, UnreachableError
+from auditship_indexer.opensearch import ensure_agents_day, ensure_day
+from auditship_indexer.opensearch.bulk import HttpReply, UnprotectedError, UnreachableError
 
 
 class Reply(Struct, frozen=True):
@@ -21,7 +23,7 @@ class Reply(Struct, frozen=True):
 
     number: int
     use: Use
-    answer: HttpReply | UnreachableError
+    answer: HttpReply | UnreachableError | UnprotectedError
     seconds: float
 
 
@@ -31,6 +33,13 @@ class DayMade(Struct, frozen=True):
     index: str
     use: Use
     error: AuditshipError | None
+
+
+class Told(Struct, frozen=True):
+    """The outcome of a report: `why` it was not stored, empty when it was."""
+
+    use: Use
+    why: str
 
 
 class Broken(Struct, frozen=True):
@@ -50,6 +59,21 @@ class _MakeDay(Struct, frozen=True):
     index: str
 
 
+class Report(Struct, frozen=True):
+    """A position report: the body that creates document `id` in the index of a region's day."""
+
+    id: str
+    index: str
+    region: str
+    day: date
+    body: bytes
+
+
+class _Tell(Struct, frozen=True):
+    use: Use
+    report: Report
+
+
 _STOP: Final = None
 
 
@@ -57,8 +81,8 @@ class Senders:
     """Sender threads; `wake` is called from them when a reply is there."""
 
     def __init__(self, count: int, *, clock: Clock, wake: Callable[[], None]) -> None:
-        self._jobs: queue.SimpleQueue[_Send | _MakeDay | None] = queue.SimpleQueue()
-        self._replies: queue.SimpleQueue[Reply | DayMade | Broken] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Send | _MakeDay | _Tell | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Reply | DayMade | Told | Broken] = queue.SimpleQueue()
         self._clock = clock
         self._wake = wake
         self._number = 0
@@ -86,7 +110,11 @@ class Senders:
         """Have an index made; the outcome comes as `DayMade`."""
         self._jobs.put(_MakeDay(use, index))
 
-    def replies(self) -> Iterator[Reply | DayMade]:
+    def tell(self, use: Use, report: Report) -> None:
+        """Have a report stored; the outcome comes as `Told`."""
+        self._jobs.put(_Tell(use, report))
+
+    def replies(self) -> Iterator[Reply | DayMade | Told]:
         """Yield what came back since the last call. Never waits; raises a sender's bug."""
         while True:
             try:
@@ -110,20 +138,28 @@ class Senders:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not _STOP:
-            told: Reply | DayMade | Broken
+            told: Reply | DayMade | Told | Broken
             try:
-                told = self._carry(job) if isinstance(job, _Send) else _make_day(job)
+                told = self._done(job)
             except Exception as error:  # noqa: BLE001 - a thread must not end in silence
                 told = Broken(error)
             self._replies.put(told)
             self._wake()
 
+    def _done(self, job: _Send | _MakeDay | _Tell) -> Reply | DayMade | Told:
+        if isinstance(job, _Send):
+            return self._carry(job)
+        return _make_day(job) if isinstance(job, _MakeDay) else _tell(job)
+
     def _carry(self, job: _Send) -> Reply:
         began = self._clock.monotonic()
-        answer: HttpReply | UnreachableError
+        answer: HttpReply | UnreachableError | UnprotectedError
+        body = job.body
         try:
-            answer = job.use.channel.post(job.body.index, job.body.data, gzipped=job.body.gzipped)
-        except UnreachableError as error:
+            answer = job.use.channel.post(
+                body.index, body.data, gzipped=body.gzipped, others=body.items.indices()
+            )
+        except (UnreachableError, UnprotectedError) as error:
             answer = error
         return Reply(job.number, job.use, answer, self._clock.monotonic() - began)
 
@@ -138,3 +174,25 @@ def _make_day(job: _MakeDay) -> DayMade:
     except AuditshipError as error:
         return DayMade(job.index, job.use, error)
     return DayMade(job.index, job.use, None)
+
+
+def _tell(job: _Tell) -> Told:
+    """Store a report; where its day was not made ahead, make it, if this identity may."""
+    channel, report = job.use.channel, job.report
+    try:
+        why = _refusal(channel.post(report.index, report.body, gzipped=False), report)
+        if why == "index_not_found_exception":
+            ensure_agents_day(channel.client, report.region, report.day)
+            why = _refusal(channel.post(report.index, report.body, gzipped=False), report)
+    except (UnreachableError, UnprotectedError, AuditshipError) as error:
+        why = str(error)
+    return Told(job.use, why)
+
+
+def _refusal(reply: HttpReply, report: Report) -> str:
+    """Return why the reply does not say that the report is stored; empty when it does."""
+    judgment = judge(reply, Items([Item(report.id, report.index, None, 0, 1)]))
+    if not judgment.fates:
+        return judgment.why
+    fate = judgment.fates[0]
+    return "" if fate.fate in {Fate.STORED, Fate.PRESENT} else fate.type

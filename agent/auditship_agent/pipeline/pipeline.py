@@ -75,6 +75,7 @@ class Pipeline:
         self._runs: list[tuple[Progress, int, Gap]] = []
         self._stopped: dict[int, float] = {}  # progress of a file -> when its bad line is retried
         self.lost_bytes = 0
+        self.gaps = 0
         self.reading = True
         self.clock_hold = ""  # why no line may be judged now
         self.tally = Tally(metrics)
@@ -278,6 +279,7 @@ class Pipeline:
 
     def _gap(self, gap: Gap) -> None:
         """Bytes are provably lost: say so in the index, the log and the metric."""
+        self.gaps += 1
         self.lost_bytes += gap.end - gap.begin
         self._metrics.gaps.labels(gap.source, gap.reason).inc()
         self._metrics.lost_bytes.labels(gap.source, gap.reason).inc(gap.end - gap.begin)

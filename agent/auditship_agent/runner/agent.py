@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from auditship_agent import __version__
+from auditship_agent import __version__, positions
 from auditship_agent.batch import Batch
 from auditship_agent.checkpoint import CheckpointFile, Snapshot
 from auditship_agent.config import AgentConfig, SourceConfig
@@ -21,6 +21,7 @@ from auditship_agent.pipeline.own import Outbox, Source
 from auditship_agent.pipeline.pipeline import Pipeline
 from auditship_agent.pipeline.refusal import Refusals
 from auditship_agent.pipeline.transform import Transform, in_window
+from auditship_agent.positions import AcknowledgedTo
 from auditship_agent.runner.state import boot_id, load_snapshot
 from auditship_agent.runner.wake import Wake
 from auditship_agent.source.catalog import Catalog
@@ -53,6 +54,7 @@ class Agent:
         wake: Wake,
         clock: Clock,
         log: Log,
+        acknowledged_to: AcknowledgedTo,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -67,6 +69,7 @@ class Agent:
         self.clock = clock
         self.log = log
         self.started_ms = clock.now_ms()
+        self.acknowledged_to = acknowledged_to
         self.rejected = ""  # why the last reload was refused
 
     def close(self) -> None:
@@ -96,37 +99,27 @@ def build(
     metrics = Metrics()
     metrics.info.labels(__version__).set(1)
     wake = Wake()
+    changes = Changes(wake.set)
     transforms = {source.name: Transform(config, source) for source in config.sources}
-
     checkpoint = CheckpointFile(folder, disk)
     snapshot = load_snapshot(
         checkpoint, config, accept_identity_change=accept_identity_change, clock=clock, log=log
     )
-    catalog = Catalog(
-        config.sources,
-        config.limits,
-        keep_days=config.state.keep_days,
-        is_expired=Expiry(transforms, config.retention.days, clock),
-        clock=clock,
-        log=log,
-        metrics=metrics,
+    recorder = _recorder(config, snapshot, clock)
+    catalog = _catalog(
+        config, snapshot, recorder, transforms, clock=clock, log=log, metrics=metrics
     )
-    if snapshot is not None:
-        for orphan in orphans_of(snapshot, clock.monotonic()):
-            catalog.orphans.add(orphan)
     letters = _letters(config, folder, disk, log)
     senders = Senders(config.delivery.max_in_flight, clock=clock, wake=wake.set)
-    hosts = hosts_of(config)
     delivery = Delivery(
         config.delivery,
-        hosts,
+        hosts_of(config),
         senders,
         Flow(config.delivery, draw),
         clock=clock,
         log=log,
         metrics=metrics,
     )
-    recorder = _recorder(config, snapshot, clock)
     pipeline = Pipeline(
         config,
         catalog=catalog,
@@ -144,7 +137,6 @@ def build(
         log=log,
         metrics=metrics,
     )
-    changes = Changes(wake.set)
     return Agent(
         config=config,
         folder=folder,
@@ -158,7 +150,42 @@ def build(
         wake=wake,
         clock=clock,
         log=log,
+        acknowledged_to=_acknowledged_to(config, folder),
     )
+
+
+def _catalog(
+    config: AgentConfig,
+    snapshot: Snapshot | None,
+    recorder: Recorder,
+    transforms: dict[str, Transform],
+    *,
+    clock: Clock,
+    log: Log,
+    metrics: Metrics,
+) -> Catalog:
+    """Return the files, with what the checkpoint says of them still to be found."""
+    away_s = max(0.0, (clock.now_ms() - recorder.written_ms) / 1000) if snapshot else 0.0
+    catalog = Catalog(
+        config.sources,
+        config.limits,
+        keep_days=config.state.keep_days,
+        is_expired=Expiry(transforms, config.retention.days, clock),
+        blind_since=clock.monotonic() - away_s,
+        clock=clock,
+        log=log,
+        metrics=metrics,
+    )
+    for orphan in orphans_of(snapshot, clock.monotonic()) if snapshot else ():
+        catalog.orphans.add(orphan)
+    return catalog
+
+
+def _acknowledged_to(config: AgentConfig, folder: Path) -> AcknowledgedTo:
+    """Return what the last life on this folder knew, if it was that of the same server."""
+    status = positions.read(folder)
+    is_same = status is not None and status.server == config.server.id
+    return AcknowledgedTo(status.acknowledged_to if status is not None and is_same else "")
 
 
 def hosts_of(config: AgentConfig) -> Hosts:

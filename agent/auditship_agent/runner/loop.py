@@ -9,6 +9,7 @@ from typing import Final
 from auditship_agent import positions
 from auditship_agent.runner.agent import Agent
 from auditship_agent.runner.report import status_of
+from auditship_agent.runner.reporting import Reporter
 from auditship_agent.runner.timekeeping import ClockGuard
 from auditship_agent.source.logfile import LogFile
 
@@ -24,7 +25,8 @@ _RESCAN_SHARE: Final = 10  # a rescan may take a tenth of the time at most
 class Loop:
     """Timers around one agent's pipeline. `turn` does what is due and returns how long to wait.
 
-    With `tells` the agent's own steps (of the clock) become events.
+    With `tells` the agent speaks of itself: steps of the clock become events, and each 10 s a
+    position report is sent.
     """
 
     def __init__(self, agent: Agent, *, tells: bool = False) -> None:
@@ -40,6 +42,8 @@ class Loop:
         self._told_at = float("-inf")  # of the last status, which took `_status_s`
         self._status_s = 0.0
         self._has_news = True  # since the last status
+        self._reporter = Reporter(agent) if tells else None
+        self._is_quiet = False  # since the last position report
         self.turned_at = self._clock.monotonic()
 
     def turn(self) -> float:
@@ -55,8 +59,11 @@ class Loop:
         self._has_news |= names or not agent.pipeline.is_idle
         read = agent.pipeline.step()
         self._has_news |= read
+        self._is_quiet &= not self._has_news and agent.pipeline.catalog.is_quiet
         if now >= self._status_due():
             self.report()
+        if self._reporter is not None and now >= self._reporter.due:
+            self._tell_position(self._reporter)
         return 0.0 if read or agent.pipeline.catalog.is_busy else self._wait()
 
     def _check_clock(self) -> None:
@@ -64,6 +71,7 @@ class Loop:
         agent, pipeline = self._agent, self._agent.pipeline
         if step := self._guard.step_ms():
             agent.log.warning("clock.step", step_ms=step)
+            agent.acknowledged_to.clock_stepped(self._clock.now_ms())
             if self._tells:
                 pipeline.tell("agent.clock_step")
             for file in pipeline.catalog.files.values():
@@ -76,15 +84,23 @@ class Loop:
             agent.log.recovered("clock", "clock.resumed")
         pipeline.clock_hold = why
 
+    def _tell_position(self, reporter: Reporter) -> None:
+        try:
+            reporter.tell(quiet=self._is_quiet)
+        except OSError as error:
+            self._agent.log.fault("position", "position.failed", level="warning", why=str(error))
+        self._is_quiet = True
+
     def rescan(self) -> None:
         """List the folders, and watch what is there."""
-        began = self._clock.monotonic()
+        began, began_ms = self._clock.monotonic(), self._clock.now_ms()
         self._names_changed = False
         catalog = self._agent.pipeline.catalog
         catalog.rescan()
         for transform in self._agent.pipeline.transforms.values():
             transform.refresh()
         now = self._clock.monotonic()
+        self._agent.acknowledged_to.looked(began_ms, now)
         self._rescan_at = now + self._agent.config.watch.rescan_s
         self._rescan_earliest = now + _RESCAN_SHARE * (now - began)
         self._agent.watcher.follow(catalog.folders(), self._hot_folders())
@@ -117,6 +133,8 @@ class Loop:
     def _wait(self) -> float:
         now = self._clock.monotonic()
         times = [self._rescan_at, self._status_due()]
+        if self._reporter is not None:
+            times.append(self._reporter.due)
         due = self._agent.pipeline.next_due()
         if due is not None:
             times.append(due)

@@ -16,12 +16,7 @@ _DEAD_LETTER_ALARM = 0.9
 def status_of(agent: Agent) -> Status:
     """Return what `status.json` says now, and bring the gauges up to date."""
     delivery = agent.pipeline.delivery
-    held = dict(delivery.held)
-    if delivery.flow.hold:
-        held["cluster"] = delivery.flow.hold
-    if agent.pipeline.clock_hold:
-        held["clock"] = agent.pipeline.clock_hold
-    held |= {f"source {name}": "dead letters only" for name in agent.pipeline.refusals.poisoned}
+    update_acknowledged(agent)
     sources = tuple(_source(agent, name) for name in agent.pipeline.catalog.sources)
     agent.pipeline.show()
     polls = bool(agent.watcher.polling)
@@ -40,7 +35,7 @@ def status_of(agent: Agent) -> Status:
         hosts=len(agent.config.opensearch.hosts),
         window=delivery.flow.window,
         in_flight=delivery.in_flight,
-        held=held,
+        held=held_of(agent),
         health=tuple(health_of(agent)),
         dead_letters_open=len(agent.letters.open),
         dead_letter_bytes=agent.letters.bytes_used,
@@ -51,7 +46,28 @@ def status_of(agent: Agent) -> Status:
         dead_letter_max_bytes=agent.config.dead_letter.max_bytes,
         checkpoint_age_s=round(agent.pipeline.checkpoint_age_s, 3),
         config_rejected=agent.rejected,
+        acknowledged_to=agent.acknowledged_to.iso,
     )
+
+
+def update_acknowledged(agent: Agent) -> bool:
+    """Learn up to which time every line has its outcome; return whether all files are known of."""
+    catalog = agent.pipeline.catalog
+    if not catalog.is_complete:
+        return False
+    agent.acknowledged_to.settled(catalog.oldest_waiting())
+    return True
+
+
+def held_of(agent: Agent) -> dict[str, str]:
+    """Return what waits for a person, with the reason."""
+    pipeline = agent.pipeline
+    held = dict(pipeline.delivery.held)
+    if pipeline.delivery.flow.hold:
+        held["cluster"] = pipeline.delivery.flow.hold
+    if pipeline.clock_hold:
+        held["clock"] = pipeline.clock_hold
+    return held | {f"source {name}": "dead letters only" for name in pipeline.refusals.poisoned}
 
 
 def health_of(agent: Agent) -> list[str]:

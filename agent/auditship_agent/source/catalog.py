@@ -33,7 +33,8 @@ HOT_S: Final = 1.0  # a file that gave bytes within this time is looked at all t
 class Catalog:
     """The files of all sources and the generations without a file.
 
-    `is_expired(source, content, modified_ms)` tells whether a file is older than retention.
+    `is_expired(source, content, modified_ms)` tells whether a file is older than retention. What
+    the first rescan finds may have been there since `blind_since` (monotonic seconds).
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Catalog:
         *,
         keep_days: int,
         is_expired: Expiry,
+        blind_since: float,
         clock: Clock,
         log: Log,
         metrics: Metrics,
     ) -> None:
+        self._blind_since: float | None = blind_since
         self._shelf = Shelf(sources, limits, clock=clock, log=log, metrics=metrics)
         self._identity = Identity(self._shelf, is_expired)
         self._losses = Losses(self._shelf, keep_days=keep_days)
@@ -58,6 +61,7 @@ class Catalog:
         self._hot: dict[FileId, LogFile] = {}
         self._round: deque[LogFile] = deque()
         self._doubles: dict[str, str] = {}  # second names of files
+        self._is_same = False  # the last rescan found what the one before had found
         self.listing = Listing((), (), (), (), frozenset())
 
     def reconfigure(
@@ -116,6 +120,26 @@ class Catalog:
             for file in self._shelf.agenda.values()
         )
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no file has work, and the last rescan found nothing new."""
+        return self._is_same and not self._shelf.agenda
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every byte of every file is known of: none is unreadable, none is missing."""
+        return (
+            self._blind_since is None
+            and not self.listing.errors
+            and not any(orphan.has_unread for orphan in self.orphans)
+            and all(file.is_accounted for file in self.files.values())
+        )
+
+    def oldest_waiting(self) -> float | None:
+        """Return when the oldest complete line without an outcome was first seen, if any."""
+        waiting = [file.waiting_since() for file in self.files.values()]
+        return min((at for at in waiting if at is not None), default=None)
+
     def folders(self) -> set[str]:
         """Return the folders that are to be watched."""
         return self._discovery.folders()
@@ -145,7 +169,8 @@ class Catalog:
         strangers = self._strangers
         before = self.listing
         self.listing = self._discovery.list(strangers.adopted, strangers=strangers.are_wanted)
-        if self.listing is before:
+        self._is_same = self.listing is before
+        if self._is_same:
             self._meet_again()
             self.identify()
             self._losses.settle()
@@ -166,6 +191,7 @@ class Catalog:
                 self._meet(found)
         self.identify()
         self._losses.settle()
+        self._blind_since = None
 
     def _meet_again(self) -> None:
         """Take in a listing in which nothing is new: most of them, with thousands of files."""
@@ -230,12 +256,16 @@ class Catalog:
         elif file.state in {"finished", "unreadable"}:
             self._shelf.descriptors.close(file)
             file.state = "live" if file.live else "drained"
-        file.saw(found.stamp.size, self._clock.monotonic())
+        file.saw(found.stamp.size, self._seen_at())
         if file.tailer is not None and self._shelf.open(file):
             try:
                 file.tailer.has_more()  # a file that is deleted before its turn has this size
             except (OSError, CorruptArchiveError) as error:
                 self._shelf.failed(file, error)
+
+    def _seen_at(self) -> float:
+        """Return since when bytes may have been there that a listing finds."""
+        return self._clock.monotonic() if self._blind_since is None else self._blind_since
 
     def _vanished(self, file: LogFile) -> None:
         """No name leads to the file any more; an open descriptor still reads it."""

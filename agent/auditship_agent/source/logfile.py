@@ -96,6 +96,13 @@ class LogFile:
         """Whether it is an archive of which not all is good."""
         return isinstance(self.content, GzipContent) and self.content.is_damaged
 
+    @property
+    def is_accounted(self) -> bool:
+        """Whether it is known which lines the file has: it can be read, and was looked into."""
+        if self.error:
+            return self.state in {"finished", "expired", "spare"}
+        return self.tailer is not None or not self.dirty
+
     def moved(self, path: str) -> None:
         """Follow a rename."""
         self.path = path

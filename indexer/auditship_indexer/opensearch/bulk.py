@@ -11,9 +11,10 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 from opensearchpy.exceptions import (
     ConnectionTimeout,
@@ -32,10 +33,35 @@ _FILTER: Final = ",".join(
 )
 _CONNECT_S: Final = 10.0  # a host that is there accepts at once, however long it takes to answer
 _PIECE: Final = 65_536
+_OK: Final = 200
+_MAY_NOT_ASK: Final = {403, 404, 405}
 _SPECIAL: Final = 300  # RFC 9110: from here on, a status is no success
 _NOTHING_SENT: Final = (NewConnectionError, ConnectTimeoutError)  # a name not found is one, too
 # TLS that ends in the middle: a server that goes down, or a balancer that has none behind it.
 _CUT_TLS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+class _AppendOnly(Struct, frozen=True):
+    enabled: str = ""
+
+
+class _IndexSettings(Struct, frozen=True):
+    append_only: _AppendOnly = _AppendOnly()
+
+
+class _Settings(Struct, frozen=True):
+    index: _IndexSettings = _IndexSettings()
+
+
+class _Template(Struct, frozen=True):
+    settings: _Settings = _Settings()
+
+
+class _Simulated(Struct, frozen=True):
+    template: _Template = _Template()
+
+
+_SIMULATED: Final = msgspec.json.Decoder(_Simulated)
 
 
 class HttpReply(Struct, frozen=True):
@@ -62,6 +88,10 @@ class UnreachableError(Exception):
 UnreachableKind = Literal["refused", "connection", "timeout", "tls", "oversize"]
 
 
+class UnprotectedError(Exception):
+    """An index that does not exist yet would come into being without our template."""
+
+
 class OversizeError(Exception):
     """A reply was longer than any true one."""
 
@@ -82,17 +112,51 @@ class BulkChannel:
         logging.getLogger("opensearch").setLevel(logging.CRITICAL)
         wire: Any = self.client.transport.get_connection()
         self._pool = wire.pool = _Pool(wire.pool, timeout_s)
+        self._protected: set[str] = set()  # indices that are made by our template, if at all
 
-    def post(self, index: str, body: bytes, *, gzipped: bool) -> HttpReply:
+    def post(
+        self, index: str, body: bytes, *, gzipped: bool, others: Iterable[str] = ()
+    ) -> HttpReply:
         """Send one bulk body to `/<index>/_bulk` and return the reply, whatever its status.
+
+        `others` are the other indices that its action lines name. Before the first body for an
+        index, the host is asked once whether our template would shape it: a cluster that makes
+        indices by itself and never saw `auditship setup` must not make one that can be changed.
 
         Raises:
             UnreachableError: no whole reply.
+            UnprotectedError: it would be made without our template; nothing was sent.
         """
+        for name in {index, *others} - self._protected:
+            answer = self._ask_template(name)
+            if answer is not None:
+                return answer
+            self._protected.add(name)
         headers = {"content-type": "application/x-ndjson"}
         if gzipped:
             headers["content-encoding"] = "gzip"
-        path = f"/{index}/_bulk?filter_path={_FILTER}"
+        return self._perform(f"/{index}/_bulk?filter_path={_FILTER}", body, headers)
+
+    def _ask_template(self, index: str) -> HttpReply | None:
+        """Return None when the index is in order, else what to take for the answer to a bulk."""
+        path = f"/_index_template/_simulate_index/{index}?filter_path=template.settings.index"
+        reply = self._perform(path, None, {})
+        if reply.status in _MAY_NOT_ASK:
+            return None  # roles are given out with the templates; a proxy may let `_bulk` through
+        if reply.status != _OK:
+            return reply
+        try:
+            told = _SIMULATED.decode(reply.body).template.settings.index.append_only.enabled
+        except msgspec.MsgspecError:
+            told = "?"
+        if told == "true":
+            return None
+        raise UnprotectedError(
+            f"no index template of auditship for {index}: run `auditship setup` once against "
+            "this cluster"
+        )
+
+    def _perform(self, path: str, body: bytes | None, headers: dict[str, str]) -> HttpReply:
         with self._pool.keeping() as replies:
             try:
                 self.client.transport.perform_request("POST", path, body=body, headers=headers)

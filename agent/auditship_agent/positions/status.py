@@ -81,6 +81,7 @@ class Status(Struct, frozen=True):
     dead_letter_max_bytes: int = 0
     checkpoint_age_s: float = 0.0
     config_rejected: str = ""
+    acknowledged_to: str = ""  # every line that was in the files then has its outcome
 
 
 def write(folder: Path, status: Status) -> None:
@@ -200,6 +201,7 @@ def told(status: Status, *, running: bool = True) -> str:
         f"({size_text(status.dead_letter_bytes)}{room})   lost bytes {status.lost_bytes:,}   "
         f"checkpoint {status.checkpoint_sequence}, {status.checkpoint_age_s:.1f} s ago"
     )
+    lines.append(f"every line until {status.acknowledged_to or '-'} has its outcome")
     if status.config_rejected:
         lines.append(f"configuration rejected: {plain(status.config_rejected)}")
     lines += [f"unhealthy: {plain(reason)}" for reason in status.health]
