@@ -7,6 +7,7 @@ once more at its end.
 """
 
 import json
+import logging
 import sys
 import threading
 from typing import Any, TextIO
@@ -94,3 +95,34 @@ class _Fault:
         self.since = since
         self.told_at: float | None = None
         self.left_out = 0
+
+
+def adopt(log: Log) -> None:
+    """Let what libraries tell by `logging` and `warnings` become lines of this log, for good.
+
+    Left alone it would reach stderr as plain text, between lines that a collector parses.
+    """
+    root = logging.getLogger()
+    root.addHandler(_Libraries(log))
+    logging.captureWarnings(capture=True)
+    threading.excepthook = lambda failure: log.error(
+        "thread.failed", thread=getattr(failure.thread, "name", ""), why=repr(failure.exc_value)
+    )
+
+
+class _Libraries(logging.Handler):
+    """Each library is told at once, then each `repeat_s` with the count of what was left out."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        self._log.fault(
+            f"library:{record.name}",
+            "library.told",
+            level=level,
+            library=record.name,
+            message=record.getMessage(),
+        )

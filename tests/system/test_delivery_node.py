@@ -6,12 +6,15 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
+from auditship_agent.deliver import Report
+from auditship_agent.positions import Held, Letters, Position, index_of
 from auditship_indexer.event.identity import parse_index_name
 from auditship_indexer.node import Node, NodeConfig, start
 from auditship_indexer.opensearch import Connection, connect, ensure_day
@@ -286,3 +289,47 @@ def test_node_makes_no_index_without_our_template(
         channel.post(index, b'{"create":{"_id":"a"}}\n{"n":1}\n', gzipped=False)
     channel.close()
     assert not client.indices.exists(index=index)
+
+
+def test_position_report_is_stored_and_searchable(
+    node_address: str, client: OpenSearch, region: str
+) -> None:
+    """The day of reports is made; a report is stamped when it is stored, and found by its time."""
+    now = "2026-04-14T10:32:15.000Z"
+    position = Position(
+        timestamp=now,
+        agent={"id": "a-1", "version": "1"},
+        host={"id": "fs-1"},
+        cloud={"region": region},
+        started=now,
+        files={"live": 1},
+        lag_bytes=0,
+        oldest_unacknowledged_s=0.0,
+        lines={"read": 1},
+        dead_letters=Letters(1, ({"generation": "0" * 32, "offset": 0, "reason": "bad_json"},)),
+        gaps=0,
+        lost_bytes=0,
+        held=(Held(f"audit-{region}-2026.04.14", "closed"),),
+        checkpoint_sequence=1,
+        acknowledged_to=now,
+    )
+    index = index_of(region, 1_776_162_735_000)
+    with Shipping(node_address) as ship:
+        report = Report("fs-1.1", index, region, date(2026, 4, 14), position.body("fs-1.1"))
+        for _ in range(2):  # a repeat is no second report, and no fault
+            assert ship.delivery.tell(report)
+            ship.run(lambda: not ship.delivery._is_telling)
+        assert ship.events("position.failed") == []
+    client.indices.refresh(index=index)
+    query = {
+        "bool": {
+            "filter": [
+                {"range": {"acknowledged_to": {"gte": now}}},
+                {"term": {"host.id": "fs-1"}},
+                {"term": {"held.index": f"audit-{region}-2026.04.14"}},
+                {"exists": {"field": "event.ingested"}},
+            ]
+        }
+    }
+    found = client.search(index=index, body={"query": query})["hits"]["hits"]
+    assert [hit["_source"]["lines"] for hit in found] == [{"read": 1}]

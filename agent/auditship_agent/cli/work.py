@@ -13,7 +13,7 @@ from auditship_agent.config import AgentConfig, find, load_agent
 from auditship_agent.durable import RealDisk
 from auditship_agent.runner import Agent, StateFolder, allocator, build, once, run
 from auditship_indexer.errors import ConfigError
-from auditship_indexer.log import Log
+from auditship_indexer.log import Log, adopt
 
 
 def _log(config: AgentConfig, *, quiet: bool = False) -> Log:
@@ -34,8 +34,10 @@ def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
     path = find(config_path)
     config = load_agent(path)
     allocator.keep_small()
+    log = _log(config)
+    adopt(log)
     with StateFolder(Path(config.state.dir)):
-        agent = _wired(path, config, _log(config), accept_identity_change=accept_identity_change)
+        agent = _wired(path, config, log, accept_identity_change=accept_identity_change)
         for transform in agent.pipeline.transforms.values():
             transform.normalizer.warm()
         # Start-up garbage is dropped, and what stays is never looked at again: the hot path

@@ -115,10 +115,11 @@ class Delivery:
     def tell(self, report: Report) -> bool:
         """Send a position report beside the bodies; return whether it is on its way.
 
-        It is left out while the cluster is away, and while the one before has no answer: it keeps
-        nobody waiting, and the next one says more.
+        It is left out while no host is well, and while the one before has no answer: it keeps
+        nobody waiting, and the next one says more. A busy cluster gets it: it is small.
         """
-        if self._is_telling or self.flow.hold or self._clock.monotonic() < self.flow.gate:
+        is_away = self.flow.hold or not self._cluster.hosts.any_well(self._clock.monotonic())
+        if self._is_telling or is_away:
             return False
         use = self._cluster.use(renewed=False)
         if use is None:
