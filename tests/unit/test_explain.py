@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from auditship_agent.cli.explain import explain, wrapper_of
+from auditship_agent.cli.explain import explain
+from auditship_agent.cli.reading import wrapper_of
 from auditship_indexer.errors import ConfigError
 from support.transforming import EXAMPLES, REGION, SERVER, native
 

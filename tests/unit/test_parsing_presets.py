@@ -280,3 +280,14 @@ def test_explain_reads_a_file_of_an_operator(tmp_path: Path) -> None:
     told = CliRunner().invoke(explain, args)
 
     assert "UPLOAD" in told.output
+
+
+def test_a_changed_preset_file_is_read_again(tmp_path: Path) -> None:
+    """A reload of the configuration sees what the operator changed in his preset."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(FILEBOX, encoding="utf-8")
+    assert form_of(str(path)).preset == "filebox"
+
+    path.write_text(FILEBOX.replace("preset: filebox", "preset: otherbox"), encoding="utf-8")
+
+    assert form_of(str(path)).preset == "otherbox"
