@@ -126,7 +126,8 @@ def _version() -> str:
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
 @click.option("--target", "names", multiple=True, type=click.Choice(list(TARGETS)))
 @click.option("--keep/--no-keep", "is_kept", default=False, help="Write bench/results.")
-def main(*, minutes: float, names: tuple[str, ...], is_kept: bool) -> None:
+@click.option("--note", default="", help="Put into the result.")
+def main(*, minutes: float, names: tuple[str, ...], is_kept: bool, note: str) -> None:
     """Fuzz all targets, as many at once as there are cores; exit 1 when a promise was broken."""
     chosen = names or tuple(TARGETS)
     workers = min(os.cpu_count() or 1, len(chosen))
@@ -134,7 +135,7 @@ def main(*, minutes: float, names: tuple[str, ...], is_kept: bool) -> None:
     machine = describe()
     with ThreadPoolExecutor(workers) as pool:
         fed = list(pool.map(lambda name: feed(name, seconds), chosen))
-    text = told(machine, fed, minutes, _version())
+    text = told(machine, fed, minutes, _version()) + (f"\n{note}\n" if note else "")
     click.echo(text)
     if is_kept:
         click.echo(keep("fuzz", machine, fed, text))

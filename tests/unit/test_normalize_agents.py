@@ -8,7 +8,7 @@ from auditship_agent.normalize.addresses import Addresses
 from auditship_agent.normalize.agents import Agents
 from auditship_agent.normalize.country import Countries
 from auditship_agent.normalize.tokens import ShareTokens
-from support.mmdb import country_database
+from bench.database import country_database
 
 _ROWS = [
     line.split("\t")

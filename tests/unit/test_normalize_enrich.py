@@ -11,7 +11,7 @@ from auditship_agent.normalize.agents import Agents, device_of
 from auditship_agent.normalize.country import Countries
 from auditship_agent.normalize.tokens import read_key
 from auditship_indexer.errors import ConfigError
-from support.mmdb import country_database
+from bench.database import country_database
 from support.transforming import as_line, caddy, event, native, stream, transform
 
 FIREFOX = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:137.0) Gecko/20100101 Firefox/137.0"
