@@ -265,3 +265,4 @@ def test_a_wrapper_is_named_at_the_end(log: Path) -> None:
     output = _run("--preset", "native", *_WHO, str(log)).output
 
     assert "as if compose had wrapped the lines" in output
+    assert "unwrap: [compose]" in output

@@ -190,5 +190,6 @@ def _epilogue(explainer: Explainer) -> None:
     for wrapper in sorted(explainer.wrappers):
         click.echo(
             f"some dead letters look as if {wrapper} had wrapped the lines: "
-            "let the application write the log file itself"
+            "let the application write the log file itself, "
+            f"or set unwrap: [{wrapper}] for the source"
         )
