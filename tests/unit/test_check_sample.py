@@ -63,10 +63,10 @@ last line without LF: not read
 FAMILY  EVENTS  SUCCESS  DENIED  ERROR  SEEN
 file         2        2       0      0  preview 2
 share        1        0       1      0  open 1
-not seen: file.upload, file.update, file.download, file.access, file.list, file.rename, \
-file.move, file.copy, file.delete, file.purge, file.restore, folder.create, share.create, \
-share.update, share.password, share.download, share.upload, share.expire, share.revoke, \
-member.* (all 4), permission.update, apikey.* (all 2), workspace.* (all 3), auth.login
+not seen: file.upload, file.update, file.download, file.access, file.list, file.rename, file.move,
+          file.copy, file.delete, file.purge, file.restore, folder.create, share.create,
+          share.update, share.password, share.download, share.upload, share.expire, share.revoke,
+          member.*, permission.update, apikey.*, workspace.*, auth.login
 
 ACTION        RESULT   MISSING    LINES  FIRST
 file.preview  success  ip        1 of 2  line 2 @{len(native()) + 1}

@@ -3,6 +3,7 @@
 Everything that a log, a file name or a preset chose is printed neutralized.
 """
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -19,6 +20,7 @@ from auditship_agent.config import AgentConfig, SourceConfig
 from auditship_indexer.event.line import plain
 
 _MAX_KEYS: Final = 20
+_WIDTH: Final = 100
 _RESULTS: Final = ("success", "denied", "error")
 _NUMBERS: Final = frozenset({"EVENTS", "SUCCESS", "DENIED", "ERROR", "LINES"})
 
@@ -53,7 +55,8 @@ def told(sample: Sample, files: Sequence[str]) -> Iterator[str]:
         yield ""
         yield from _table(("FAMILY", "EVENTS", "SUCCESS", "DENIED", "ERROR", "SEEN"), _seen(sample))
         if sample.unseen:
-            yield f"not seen: {', '.join(_unseen(sample))}"
+            text = f"not seen: {', '.join(_unseen(sample))}"
+            yield textwrap.fill(text, _WIDTH, subsequent_indent=" " * len("not seen: "))
     several = len(files) > 1
     if sample.missing:
         yield ""
@@ -119,7 +122,7 @@ def _unseen(sample: Sample) -> Iterator[str]:
         names = [name for name in GIVEN if name.startswith(family + ".")]
         absent = [name for name in names if name in unseen]
         if len(names) > 1 and absent == names:
-            yield f"{family}.* (all {len(names)})"
+            yield f"{family}.*"
         else:
             yield from absent
 
