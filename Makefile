@@ -1,7 +1,7 @@
 # Everything runs from one virtual environment, .venv, that plain pip fills.
 # `make setup` makes it; every other target makes it when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down check lock dist soak bench-idle
+.PHONY: help setup demo test up down check lock dist soak fuzz bench-idle bench-stages
 PYTHON ?= python3
 MINUTES ?= 10
 BIN := .venv/bin
@@ -48,6 +48,16 @@ dist: .venv/ready ## build the wheel
 
 soak: .venv/ready ## minutes of rotation and kill -9 on agent and node; MINUTES=10
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
+fuzz: .venv/ready ## presets, framing, archives, replies fed with spoiled input; MINUTES=10
+	@$(BIN)/python -c 'import atheris' 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --only-binary :all: $$($(BIN)/python -m bench.group fuzz) \
+	  || { echo "make fuzz: atheris has no wheel for $$($(BIN)/python -V) on $$(uname -m);" \
+	  "make a .venv of another Python (rm -r .venv; make fuzz PYTHON=python3.12)" >&2; exit 1; }
+	$(BIN)/python -m bench.fuzz --minutes $(MINUTES) --keep
+
+bench-stages: .venv/ready ## what each stage of the way from line to document costs, ns a line
+	$(BIN)/python -m bench.stages
 
 bench-idle: .venv/ready ## what an agent costs that watches 1,000 quiet files
 	$(BIN)/python -m bench.idle

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -168,25 +168,6 @@ def test_integrators_page_lists_the_contract() -> None:
     own = {"truncated", "deleted", "corrupt_archive", "nul_run"}  # of `agent.gap`
     for name in actions | DENIED_REASONS | (ERROR_REASONS - own):
         assert f"`{name}`" in text, name
-
-
-def test_python_writer_writes_events(tmp_path: Path) -> None:
-    """The writer of the integrators' page, as it stands there, writes a line that is an event."""
-    text = read(ROOT / "docs" / "native-log.md")
-    match = re.search(r"^   ```python\n(.*?)^   ```$", text, re.MULTILINE | re.DOTALL)
-    assert match is not None
-    target = tmp_path / "audit.log"
-    code = re.sub(r"^ {3}", "", match[1], flags=re.MULTILINE)
-    names: dict[str, Any] = {}
-    exec(code.replace("/var/log/app/audit.log", str(target)), names)  # noqa: S102 - our own page
-    for writer in names["log"].handlers:
-        writer.close()
-    names["log"].handlers.clear()
-
-    (line,) = target.read_bytes().splitlines()
-    produced = stream().produce(as_line(line))
-    assert produced.outcome == "event"
-    assert b"missing_field" not in produced.documents[0].body
 
 
 def _snippets() -> list[str]:

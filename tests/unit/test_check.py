@@ -180,3 +180,29 @@ def test_rotation_of_other_files_is_not_our_business(tmp_path: Path, log: Path) 
     )
 
     assert not list(rotation(settings.sources[0], parse("f", LOGROTATE % "copytruncate")))
+
+
+def test_a_preset_that_fails_its_own_test_is_told(tmp_path: Path, log: Path) -> None:
+    """The tests inside a preset file are run before the first line is shipped."""
+    filebox = (Path(__file__).parents[1] / "data" / "filebox.yaml").read_text(encoding="utf-8")
+    preset = tmp_path / "my preset.yaml"
+    source = {"name": "box", "preset": str(preset), "files": [str(log)]}
+
+    found = {}
+    broken = filebox.replace("file.size: 12}", "file.size: 7}")
+    for name, text in (("good", filebox), ("bad", broken)):
+        preset.write_text(text, encoding="utf-8")
+        config = write_agent(
+            tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log, sources=[source]
+        )
+        found[name] = [
+            finding
+            for finding in check(load_agent(config), config, local=True)
+            if "test 1" in finding.told
+        ]
+
+    assert found["good"] == []
+    (finding,) = found["bad"]
+    assert not finding.ok
+    assert "file.size is 12, not 7" in finding.told
+    assert "presets test" in finding.hint

@@ -56,6 +56,15 @@ BLOCKED login as root → bad credentials
 BLOCKED render-final.mp4 → permission denied
 BLOCKED render-final.mp4 → IP address blocked
 UPLOAD huge.bin → error: quota exceeded
+DOWNLOAD render-final.mp4
+PURGE old-draft-v2.mp4
+SHARE render-final.mp4 → link updated
+BLOCKED share link → link limit
+BLOCKED share link → malware
+BLOCKED new.colleague → permission denied
+BLOCKED API key nightly export → mfa required
+UPLOAD nightly.tar.gz → error: transfer aborted
+BLOCKED login → country blocked
 """
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from auditship_agent.cli.explain import explain, wrapper_of
+from auditship_agent.cli.explain import explain
+from auditship_agent.cli.reading import wrapper_of
 from auditship_indexer.errors import ConfigError
 from support.transforming import EXAMPLES, REGION, SERVER, native
 
@@ -264,3 +265,4 @@ def test_a_wrapper_is_named_at_the_end(log: Path) -> None:
     output = _run("--preset", "native", *_WHO, str(log)).output
 
     assert "as if compose had wrapped the lines" in output
+    assert "unwrap: [compose]" in output

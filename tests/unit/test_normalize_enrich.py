@@ -11,7 +11,7 @@ from auditship_agent.normalize.agents import Agents, device_of
 from auditship_agent.normalize.country import Countries
 from auditship_agent.normalize.tokens import read_key
 from auditship_indexer.errors import ConfigError
-from support.mmdb import country_database
+from bench.database import country_database
 from support.transforming import as_line, caddy, event, native, stream, transform
 
 FIREFOX = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:137.0) Gecko/20100101 Firefox/137.0"
@@ -163,6 +163,43 @@ def test_a_replaced_database_is_opened(database: Path, tmp_path: Path) -> None:
     database.write_bytes(country_database({"203.0.113.0/24": "SG"}))
     made.refresh()
     assert _geo(made, "203.0.113.10") == ({"country_iso_code": "SG"}, [])
+
+
+def test_a_damaged_replacement_is_flagged_until_it_is_mended(database: Path) -> None:
+    """Events flow all the while: with a country, marked, with a country."""
+    good = database.read_bytes()
+    made = transform(enrich=EnrichConfig(country_db=str(database)))
+    told: list[tuple[Any, list[str]]] = []
+    for content in (good, b"torn" * 1000, good[:-40], good):
+        new = database.with_name("new")
+        new.write_bytes(content)
+        new.replace(database)
+        made.refresh()
+        told.append(_geo(made, "203.0.113.10"))
+
+    assert told == [
+        ({"country_iso_code": "SG"}, []),
+        (None, ["geo_unavailable"]),
+        (None, ["geo_unavailable"]),
+        ({"country_iso_code": "SG"}, []),
+    ]
+
+
+def test_a_database_cut_in_its_place_ends_nothing(database: Path) -> None:
+    """A file that is overwritten while it is in use: its copy answers until the next look."""
+    made = transform(enrich=EnrichConfig(country_db=str(database)))
+    database.write_bytes(b"")
+
+    assert _geo(made, "203.0.113.99") == ({"country_iso_code": "SG"}, [])
+    made.refresh()
+    assert _geo(made, "203.0.113.99") == (None, ["geo_unavailable"])
+
+
+def test_a_database_that_may_not_be_read_is_flagged(tmp_path: Path) -> None:
+    """A folder in its place, or a file without rights: the event is stored with a flag."""
+    made = transform(enrich=EnrichConfig(country_db=str(tmp_path)))
+
+    assert _geo(made, "203.0.113.10") == (None, ["geo_unavailable"])
 
 
 def test_without_a_setting_nothing_is_flagged() -> None:

@@ -5,14 +5,17 @@ line), or `ignored REASON` or `dead_letter REASON`.
 """
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from auditship_agent.parsing.native_shape import Native
 from auditship_agent.pipeline.transform import Stream
 from auditship_indexer.event.actions import ACTIONS
+from support.full_event import leaves
 from support.transforming import EXAMPLES, as_line, stream
 
 _DATA = Path(__file__).parents[1] / "data"
@@ -72,6 +75,41 @@ def test_each_native_action_has_an_example() -> None:
     given = {json.loads(raw)["action"] for raw in examples("native")}
 
     assert given >= {action for action in ACTIONS if not action.startswith(_OWN)}
+
+
+def test_each_native_field_has_an_example() -> None:
+    """Every key that the reader knows stands in an example, so that its way is under test."""
+    seen = {key for raw in examples("native") for key in _keys(json.loads(raw), "")}
+
+    assert set(leaves(Native)) - {"labels"} <= seen
+
+
+def _keys(value: dict[str, Any], path: str) -> Iterator[str]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _keys(inner, f"{path}{key}.")
+        else:
+            yield path + key
+
+
+def test_each_refusal_that_an_audit_asks_for_has_an_example() -> None:
+    """Blocked by permission, address, country, domain, expiry, a wrong password, a limit."""
+    lines = [json.loads(raw) for raw in examples("native")]
+    denied = {(line["action"], line["reason"]) for line in lines if line["result"] == "denied"}
+
+    assert denied >= {
+        ("file.delete", "permission"),
+        ("file.download", "ip_blocked"),
+        ("auth.login", "country_blocked"),
+        ("auth.login", "bad_credentials"),
+        ("share.open", "domain_restricted"),
+        ("share.open", "link_expired"),
+        ("share.open", "link_revoked"),
+        ("share.password", "link_password"),
+        ("share.download", "link_limit"),
+        ("member.invite", "permission"),
+        ("apikey.create", "mfa_required"),
+    }
 
 
 def test_the_examples_have_the_ids_of_their_place() -> None:

@@ -205,8 +205,9 @@ def test_the_map_of_a_typed_reader_says_the_same(preset: str) -> None:
 
 
 def _comparable(body: bytes) -> Any:
-    """Native tells missing fields and a duration from `started`; Caddy proves sizes."""
+    """Native tells a duration from `started`, and any label; Caddy proves sizes."""
     found = msgspec.json.decode(body)
+    found.pop("labels", None)  # a map names each label that it takes
     found["event"].pop("duration", None)
     found["event"].pop("start", None)
     found.get("file", {}).pop("size", None)
@@ -280,3 +281,14 @@ def test_explain_reads_a_file_of_an_operator(tmp_path: Path) -> None:
     told = CliRunner().invoke(explain, args)
 
     assert "UPLOAD" in told.output
+
+
+def test_a_changed_preset_file_is_read_again(tmp_path: Path) -> None:
+    """A reload of the configuration sees what the operator changed in his preset."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(FILEBOX, encoding="utf-8")
+    assert form_of(str(path)).preset == "filebox"
+
+    path.write_text(FILEBOX.replace("preset: filebox", "preset: otherbox"), encoding="utf-8")
+
+    assert form_of(str(path)).preset == "otherbox"

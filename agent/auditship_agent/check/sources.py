@@ -1,4 +1,4 @@
-"""Can each file of a source be read, and does its preset understand it?"""
+"""Does the preset of a source pass its own tests, and does it understand each readable file?"""
 
 import grp
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from auditship_agent.check.finding import Finding, failed, fine, user
 from auditship_agent.config import AgentConfig, SourceConfig
 from auditship_agent.line import Dead
 from auditship_agent.pipeline.transform import Transform
+from auditship_agent.pipeline.trial import preset_problems
 from auditship_agent.source.archive import CorruptArchiveError
 from auditship_agent.source.content import Content, open_content
 from auditship_agent.source.discovery import Found
@@ -31,6 +32,9 @@ def source(
     except AuditshipError as error:
         yield failed(what, str(error), error.hint or "")
         return
+    for problem in preset_problems(setting.preset):
+        hint = f"auditship-agent presets test '{setting.preset}', and mend the preset or its test"
+        yield failed(what, f"preset {setting.preset}: {problem}", hint)
     unlisted = [f for f in (str(Path(pattern).parent) for pattern in setting.files) if f in errors]
     for folder in unlisted:
         yield failed(what, f"{folder}: {errors[folder]}", _access_hint(folder))

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from auditship_agent import __version__
+from auditship_agent.cli.choice import PresetType, sampled
 from auditship_agent.cli.deadletter import deadletter
 from auditship_agent.cli.explain import explain
 from auditship_agent.cli.presets import presets
@@ -59,10 +60,38 @@ def once(config_path: Path | None, deadline: float | None) -> None:
 @cli.command(short_help="Verify all that can be known before the start.")
 @_config
 @click.option("--local", is_flag=True, help="Leave the cluster out.")
-def check(config_path: Path | None, *, local: bool) -> None:
-    """Verify configuration, paths, permissions, cluster and template; ship nothing."""
+@click.option(
+    "--sample",
+    "samples",
+    multiple=True,
+    metavar="FILE",
+    help="Only tell how well this log keeps its format; may be repeated, `-` is standard input.",
+)
+@click.option(
+    "--preset",
+    type=PresetType(),
+    help="Format of the sample (default: that of the configuration's source).",
+)
+@click.option("--source", "source_name", metavar="NAME", help="The sample is of this source.")
+def check(
+    config_path: Path | None,
+    *,
+    local: bool,
+    samples: tuple[str, ...],
+    preset: str | None,
+    source_name: str | None,
+) -> None:
+    """Verify configuration, paths, permissions, cluster and template; ship nothing.
+
+    With --sample: which actions a log covers, what its lines lack, which of them are no events.
+    """
     from auditship_agent.cli import work  # noqa: PLC0415 - as above
 
+    if samples:
+        config, source = sampled(config_path, preset, source_name)
+        sys.exit(0 if work.tell_sample(config, source, samples) else EXIT_NOT_COMPLETE)
+    if preset is not None or source_name is not None:
+        raise click.UsageError("--preset and --source belong to --sample")
     sys.exit(0 if work.verify(config_path, local=local) else EXIT_NOT_COMPLETE)
 
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from auditship_agent.config import AgentConfig, ServerConfig, SourceConfig
-from auditship_agent.normalize import Normalizer
-from auditship_agent.parsing import PRESETS, form_of, is_file, path_of, self_test
-from auditship_indexer.opensearch import Connection
+from auditship_agent.parsing import PRESETS, form_of, is_file, path_of
+from auditship_agent.pipeline.trial import preset_problems
 
 _FAILED = 3
 
@@ -43,13 +41,7 @@ def test_(ctx: click.Context, name: str) -> None:
     """Run the tests inside a preset file."""
     preset = str(Path(name).absolute()) if is_file(name) else name
     form = form_of(preset)
-    source = SourceConfig(name="test", preset=preset, files=("/",))
-    config = AgentConfig(
-        server=ServerConfig("test", "test"),
-        sources=(source,),
-        opensearch=Connection(hosts=("http://127.0.0.1:9200",)),  # nothing connects
-    )
-    problems = self_test(preset, Normalizer(config, source, form.preset).event)
+    problems = preset_problems(preset)
     for problem in problems:
         click.echo(f"FAIL  {name}: {problem}")
     if problems:

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ import msgspec
 
 from auditship_agent import check, positions
 from auditship_agent.checkpoint import CheckpointFile
-from auditship_agent.config import AgentConfig, find, load_agent
+from auditship_agent.cli import sample
+from auditship_agent.config import AgentConfig, SourceConfig, find, load_agent
 from auditship_agent.durable import RealDisk
 from auditship_agent.runner import Agent, StateFolder, allocator, build, once, run
 from auditship_indexer.errors import ConfigError
@@ -81,6 +83,14 @@ def verify(config_path: Path | None, *, local: bool) -> bool:
         click.echo(finding.lines())
         fine = fine and finding.ok
     return fine
+
+
+def tell_sample(config: AgentConfig, source: SourceConfig, files: Sequence[str]) -> bool:
+    """Print what a sample of a log holds; return whether it conforms."""
+    found = sample.take(config, source, files, is_trial=source not in config.sources)
+    for line in sample.told(found, files):
+        click.echo(line)
+    return not found.faults
 
 
 def tell_status(config_path: Path | None, *, as_json: bool) -> bool:

@@ -5,7 +5,8 @@ client: it is shown and searched, and never used for rights.
 """
 
 import functools
-from typing import Final
+import re
+from typing import Any, Final
 
 import ua_parser
 from msgspec import Struct
@@ -25,12 +26,13 @@ _VERSION_LIMIT: Final = FIELDS["user_agent.version"].limit
 _KINDS: Final = (
     ("sync", (
         "mirall/", "nextcloud", "owncloud", "dropbox", "onedrive", "googledrivefs", "syncthing",
-        "seafile", "freefilesync", "goodsync", "cyberduck", "mountain duck", "insync", "filebox",
+        "seafile", "seadrive", "skydrivesync", "freefilesync", "goodsync", "cyberduck",
+        "mountain duck", "insync", "filebox",
     )),
     ("bot", (
         "bot/", "bot;", "bot)", "googlebot", "bingbot", "crawler", "spider", "slurp",
-        "facebookexternalhit", "slackbot", "telegrambot", "twitterbot", "uptimerobot", "pingdom",
-        "kube-probe", "prometheus/", "blackbox exporter", "nagios", "check_http",
+        "facebookexternalhit", "slackbot", "telegrambot", "twitterbot", "whatsapp/", "uptimerobot",
+        "pingdom", "kube-probe", "prometheus/", "blackbox exporter", "nagios", "check_http",
     )),
     ("cli", ("aws-cli/", " mc/", "mc release")),  # they name an SDK, too
     ("sdk", (
@@ -39,8 +41,8 @@ _KINDS: Final = (
         "apache-httpclient/", "java/", "jakarta", "guzzlehttp/", "libwww-perl/", "dart/",
     )),
     ("cli", (
-        "curl/", "wget/", "rclone/", "s3cmd/", "s5cmd", "httpie/", "lftp/", "cadaver/", "aria2/",
-        "restic/", "duplicity", "powershell/",
+        "curl/", "wget/", "wget2/", "rclone/", "s3cmd/", "s5cmd", "httpie/", "lftp/", "cadaver/",
+        "aria2/", "restic/", "duplicity", "powershell/", "git-lfs/", "postmanruntime/", "insomnia/",
     )),
     ("webdav", (
         "microsoft-webdav-miniredir/", "webdavfs/", "webdavlib/", "davfs2/", "gvfs/", "kio/",
@@ -49,6 +51,21 @@ _KINDS: Final = (
     ("mobile", ("iphone", "ipad", "android", "cfnetwork/", "mobile/")),
     ("browser", ("mozilla/", "opera/", "links ", "lynx/", "w3m/")),
 )  # fmt: skip
+
+# Programs whose name is not their first word, or whom the parser's data does not know well.
+_NAMES: Final = {
+    "mirall": "Nextcloud", "nextcloud-android": "Nextcloud", "nextcloud-ios": "Nextcloud",
+    "owncloudapp": "ownCloud", "owncloud-android": "ownCloud", "dropboxdesktopclient": "Dropbox",
+    "skydrivesync": "OneDrive", "mc": "mc", "windowspowershell": "PowerShell",
+    "powershell": "PowerShell", "wget2": "Wget",
+}  # fmt: skip
+_NAMED: Final = re.compile(
+    rf"(?<![\w-])({'|'.join(_NAMES)})[/ ]v?(\d+(?:\.\d+)*|release\.[\w-]+)",
+    re.ASCII | re.IGNORECASE,
+)
+_FIRST: Final = re.compile(r"([A-Za-z][\w.+-]*(?: [A-Za-z][\w.+-]*)?)/v?(\d+(?:\.\d+)*)", re.ASCII)
+_NO_NAME: Final = frozenset({None, "Mobile Safari UI/WKWebView"})  # the system's, not the program's
+_PROGRAMS: Final = frozenset({"sync", "cli", "sdk", "webdav"})  # run on any machine
 
 
 class Parsed(Struct, frozen=True, gc=False):
@@ -82,18 +99,40 @@ class Agents:
             return Parsed(fields, kind)
         found = self._parser.parse(text)
         cuts: list[str] = []
-        if agent := found.user_agent:
-            fields.name = _short(agent.family, _NAME_LIMIT, "user_agent.name", cuts)
-            numbers = (agent.major, agent.minor, agent.patch, agent.patch_minor)
-            version = ".".join(number for number in numbers if number)
-            fields.version = _short(version, _VERSION_LIMIT, "user_agent.version", cuts)
+        name, version = _program(text, found.user_agent, kind)
+        fields.name = _short(name, _NAME_LIMIT, "user_agent.name", cuts)
+        fields.version = _short(version, _VERSION_LIMIT, "user_agent.version", cuts)
         if found.os and (name := _short(found.os.family, _NAME_LIMIT, "user_agent.os.name", cuts)):
             fields.os = OnlyName(name)
-        if found.device and (
-            name := _short(found.device.family, _NAME_LIMIT, "user_agent.device.name", cuts)
-        ):
+        device = None if kind in _PROGRAMS or found.device is None else found.device.family
+        if name := _short(device, _NAME_LIMIT, "user_agent.device.name", cuts):
             fields.device = OnlyName(name)
         return Parsed(fields, kind, tuple(cuts))
+
+
+def _program(text: str, agent: Any, kind: str | None) -> tuple[str | None, str | None]:
+    """Return name and version: by our own names, by the parser, else the first word."""
+    if match := _NAMED.search(text):
+        word = match[1].lower()
+        is_owncloud = word == "mirall" and "owncloud" in text.lower()
+        return "ownCloud" if is_owncloud else _NAMES[word], match[2]
+    family = agent.family if agent else None
+    if family in _NO_NAME and (match := _FIRST.match(text)) and match[1] != "Mozilla":
+        return match[1], match[2]
+    if agent is None:
+        return None, None
+    version = ".".join(
+        part for part in (agent.major, agent.minor, agent.patch, agent.patch_minor) if part
+    )
+    return family, _whole(version, text) if kind in _PROGRAMS else version
+
+
+def _whole(version: str, text: str) -> str:
+    """Return all digits of a version of which the parser took the first ones only."""
+    if not version:
+        return version
+    match = re.search(rf"(?<![\d.]){re.escape(version)}(?:\.\d+)*(?!\d)", text, re.ASCII)
+    return match[0] if match else version
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 """Country of an address, by a MaxMind-format database of the operator.
 
 A missing or damaged database never stops an event: it goes without a country, with flag
-`geo_unavailable`. Replace the file by a rename; `refresh` then opens the new one.
+`geo_unavailable`. Replace the file by a rename; `refresh` then opens the new one. What answers is
+a copy in memory, so that not even a file that is overwritten in its place can end the process.
 """
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +51,7 @@ class Countries:
             self._state = state
             if state is not None:
                 with contextlib.suppress(OSError, ValueError, maxminddb.InvalidDatabaseError):
-                    self._reader = maxminddb.open_database(self._path)
+                    self._reader = _open(self._path)
 
     def of(self, ip: str) -> Geo | None:
         """Return the country of a normalized address, None when it has none (or by `is_available`).
@@ -85,6 +87,17 @@ class Countries:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _open(path: Path) -> maxminddb.Reader:
+    """Open a copy without a name: reading a mapped file that was cut would be a bus error."""
+    copy = os.memfd_create("country", os.MFD_CLOEXEC)
+    try:
+        with path.open("rb") as file, open(copy, "wb", closefd=False) as into:
+            shutil.copyfileobj(file, into)
+        return maxminddb.open_database(f"/proc/self/fd/{copy}")
+    finally:
+        os.close(copy)  # the mapping stays
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -10,6 +10,7 @@ from auditship_indexer.event.actions import ACTIONS
 
 _PLACED: Final = frozenset({"file.upload", "file.update", "file.download"})
 _FILE_SHARES: Final = frozenset({"share.create", "share.download", "share.upload"})
+_OBJECTS: Final = {"share": "share.id", "member": "target", "apikey": "target_key"}
 _NOBODY: Final = frozenset({"anonymous", "system"})
 
 
@@ -26,6 +27,25 @@ def lacks_field(record: Record) -> bool:
         or (record.storage_region is None and action in _PLACED)
         or (family != "file" and _lacks_object(record, action, family))
     )
+
+
+def missing(record: Record) -> list[str]:
+    """Return the keys of the native log that the record's action requires and that are absent.
+
+    A group is named when nothing in it says what the act was about: `file`, `share.id`, `target`.
+    """
+    action = record.action
+    needs_file, family = _NEEDS.get(action) or _needs(action)
+    absent = {
+        "workspace.id": record.workspace_id is None and action != "auth.login",
+        "ip": record.client_ip is None and record.actor != "system",
+        "reason": record.reason is None and record.result != "success",
+        "user": record.actor not in _NOBODY and _no_user(record),
+        "file": needs_file and _no_file(record),
+        "storage_region": record.storage_region is None and action in _PLACED,
+        _OBJECTS.get(family, "permissions"): _lacks_object(record, action, family),
+    }
+    return [key for key, is_absent in absent.items() if is_absent]
 
 
 def _needs(action: str) -> tuple[bool, str]:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from auditship_agent.parsing.decode import Number
+from auditship_indexer.event.fields import MAX_INTEGER
 
 _SIGNED_64: Final = 20  # most characters of an integer of 64 bits
 
@@ -112,8 +113,15 @@ def _scalar(item: Any, info: inspect.Type) -> Any:
     return _MISFIT
 
 
+def _whole(item: Number) -> int | Number:
+    """Return a number without a fraction as an integer: JSON knows one kind of number only."""
+    return int(item) if abs(item) <= MAX_INTEGER and item.is_integer() else item
+
+
 def _integer(item: Any, info: inspect.IntType) -> Any:
-    """Take an integer within its bounds, also as text: `"201"`."""
+    """Take an integer within its bounds, also as text: `"201"`, and as JSON's `201.0`."""
+    if isinstance(item, Number):
+        item = _whole(item)
     if isinstance(item, str) and item.isascii() and item.isdigit() and len(item) < _SIGNED_64:
         item = int(item)
     if not isinstance(item, int) or isinstance(item, bool):

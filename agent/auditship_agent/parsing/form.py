@@ -152,14 +152,23 @@ def path_of(preset: str) -> Path:
     return path
 
 
-@functools.lru_cache(maxsize=64)
 def form_of(preset: str) -> Form:
-    """Read and check a preset file, once a process.
+    """Read and check a preset file; again when it was changed, so that a reload sees it.
 
     Raises:
         ConfigError: with file, line or key, and what to do.
     """
     path = path_of(preset)
+    try:
+        found = path.stat()
+    except OSError:
+        return _form(path, None)  # the reader says what is wrong with it
+    return _form(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=64)
+def _form(path: Path, state: tuple[int, int, int] | None) -> Form:
+    del state  # the file's, so that the cache knows a changed one
     try:
         form = load(path, Form)
     except ConfigError as error:

@@ -136,7 +136,7 @@ class _Odd:
 def _undecided(value: dict[str, object]) -> Dead | None:
     """Refuse a deciding field of the wrong type; null is the same as absent."""
     version = value.get("v")
-    if version is not None and (type(version) is not int or version != VERSION):
+    if version is not None and (isinstance(version, bool | str) or version != VERSION):
         return Dead("unknown_version", "v is not the integer 1")
     time = value.get("time")
     if time is not None and not (isinstance(time, str) and time):

@@ -1,4 +1,4 @@
-"""A writer for small country databases in MaxMind DB format 2.0, for tests only.
+"""A writer for small country databases in MaxMind DB format 2.0, for tests and benchmarks only.
 
 Networks are IPv4 or IPv6; the tree is one of IPv6, in which IPv4 lies below `::/96`.
 """
@@ -7,18 +7,22 @@ import ipaddress
 from typing import Final
 
 _RECORD_BITS: Final = 24
+_SHORT: Final = 28  # bytes of a text whose length stands in its first byte
+_EXTENDED: Final = 8  # from this type on, a second byte names it
+_MAPPED_BITS: Final = 96
 _MARK: Final = b"\xab\xcd\xefMaxMind.com"
 
 
 def _text(value: str) -> bytes:
     raw = value.encode()
-    assert len(raw) < 29
+    if len(raw) > _SHORT:
+        raise ValueError(f"{value!r} is longer than {_SHORT} bytes")
     return bytes((0x40 | len(raw),)) + raw
 
 
 def _number(value: int, kind: int) -> bytes:
     raw = value.to_bytes(8, "big").lstrip(b"\0")
-    head = bytes((kind << 5 | len(raw),)) if kind < 8 else bytes((len(raw), kind - 7))
+    head = bytes((kind << 5 | len(raw),)) if kind < _EXTENDED else bytes((len(raw), kind - 7))
     return head + raw
 
 
@@ -33,7 +37,7 @@ def _list(items: list[bytes]) -> bytes:
 def _bits(network: str) -> str:
     parsed = ipaddress.ip_network(network)
     raw = parsed.network_address.packed.rjust(16, b"\0")
-    skipped = 96 if parsed.version == 4 else 0
+    skipped = _MAPPED_BITS if isinstance(parsed, ipaddress.IPv4Network) else 0
     return f"{int.from_bytes(raw, 'big'):0128b}"[: skipped + parsed.prefixlen]
 
 
