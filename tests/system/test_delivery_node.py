@@ -19,6 +19,7 @@ from auditship_indexer.event.identity import parse_index_name
 from auditship_indexer.node import Node, NodeConfig, start
 from auditship_indexer.opensearch import Connection, connect, ensure_day
 from auditship_indexer.opensearch.bulk import BulkChannel, UnprotectedError
+from auditship_indexer.setup import run_setup
 from support.node import QUICK_START, node_folder, wait_for_end
 from support.shipping import Shipping, body_of
 
@@ -260,7 +261,14 @@ def test_node_killed_and_started_again(folder: Path) -> None:
     with ExitStack() as stack:
         node = stack.enter_context(small_node(folder, port))
         client = stack.enter_context(connect(Connection(hosts=(node.address,))))
-        client.indices.create(index=index, body={"settings": {"index.append_only.enabled": True}})
+        run_setup(
+            client,
+            ("killed",),
+            retention_days=120,
+            now_ms=1_776_162_735_000,
+            echo=lambda _line: None,
+            days=[date(2026, 4, 14)],
+        )
         ship = stack.enter_context(Shipping(node.address))
         ship.write(400, index=index, fill=1_000)
         ship.run(lambda: len(ship.owner.completed) >= 100)
