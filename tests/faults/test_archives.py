@@ -1,10 +1,14 @@
 """Rows F16 to F18 of the fault matrix: compressed files, on real archives."""
 
 import gzip
+from hashlib import sha256
 
+import msgspec
 import pytest
 
+from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import LimitsConfig
+from auditship_agent.durable import RealDisk
 from support.site import LOG, MakeSite, Site
 
 OVER_S = 301.0  # longer than finish_after_s and gap_after_s
@@ -159,3 +163,32 @@ def test_foreign_compressors_are_named(site: Site) -> None:
     site.pass_time(OVER_S)
     assert len(site.events()) == 1
     assert not site.letters()
+
+
+def test_archive_that_was_read_beside_its_original(site: Site) -> None:
+    """F16: two entries of one generation, of which one went: nothing is missing, so no gap."""
+    site.write(6)
+    site.settle()
+    site.stop()
+    site.rename(LOG, f"{LOG}.1")
+    site.compress(f"{LOG}.1")
+    archive = site.path(f"{LOG}.1.gz").stat()
+    before = site.snapshot()
+    assert before is not None
+    (entry,) = before.entries
+    begun = msgspec.structs.replace(
+        entry,
+        acked=0,
+        anchor=sha256(b"").hexdigest(),
+        codec="gzip",
+        dev=archive.st_dev,
+        ino=archive.st_ino,
+        path=str(site.path(f"{LOG}.1.gz")),
+        state="drained",
+    )
+    both = msgspec.structs.replace(before, entries=(entry, begun), sequence=before.sequence + 1)
+    CheckpointFile(site.state, RealDisk()).save(both)
+    site.write(1)
+    site.start()
+    site.check_everything(patience_s=OVER_S)
+    assert not site.gaps()

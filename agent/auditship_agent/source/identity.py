@@ -45,6 +45,24 @@ def resumable(file: LogFile, orphans: Iterable[Orphan]) -> Orphan | None:
     )
 
 
+def _entries_of(file: LogFile, orphans: Iterable[Orphan]) -> list[Orphan]:
+    """Return further entries of this very file: all that they miss, the file has.
+
+    A copy that was read for itself, beside its original, leaves an entry; after a restart it goes
+    on where the original had been.
+
+    Raises:
+        OSError, CorruptArchiveError: the file cannot be read.
+    """
+    assert file.content is not None  # noqa: S101 - the caller opened it
+    size = file.content.size() or 0
+    return [
+        one
+        for one in orphans
+        if one.file_id == file.file_id and size >= one.size_to_keep and file.continues(one)
+    ]
+
+
 def original_of(
     file: LogFile, twins: Sequence[LogFile], opens: Callable[[LogFile], bool]
 ) -> LogFile | None:
@@ -155,6 +173,8 @@ class Identity:
     def _resume(self, file: LogFile, orphan: Orphan) -> None:
         shelf = self._shelf
         shelf.orphans.remove(orphan)
+        for other in _entries_of(file, shelf.orphans.of(orphan.first)):
+            shelf.orphans.remove(other)
         if orphan.is_drained or orphan.path != file.path:
             file.live = False  # the name that it was written under leads elsewhere
         file.begin(orphan.progress, orphan.place)
