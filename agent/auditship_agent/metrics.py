@@ -9,7 +9,14 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from auditship_indexer.errors import ConfigError
 
@@ -21,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.lines_read = self._counter("lines_read", "Complete lines that left the tailers")
         self.lines = self._counter("lines", "Lines by what became of them", "outcome")
         self.events = self._counter("events", "Documents made", "result")
@@ -28,6 +36,9 @@ class Metrics:
         self.dead_letters = self._counter("dead_letters", "Lines recorded as dead", "reason")
         self.unknown_fields = self._counter("unknown_fields", "Keys not in the schema", "field")
         self.bytes_read = self._counter("bytes_read", "Bytes of complete lines read")
+        self.bytes_acknowledged = self._counter(
+            "bytes_acknowledged", "Bytes of lines that have their outcome"
+        )
         self.gaps = self._counter("gaps", "Losses recorded", "reason")
         self.lost_bytes = self._counter("lost_bytes", "Bytes provably lost; must stay 0", "reason")
         self.truncations = self._counter("truncations", "Truncations or rewrites seen")
@@ -62,6 +73,9 @@ class Metrics:
         )
         self.checkpoint_seconds = Histogram(
             f"{_PREFIX}_checkpoint_seconds", "Time of a checkpoint write", registry=self.registry
+        )
+        self.clock_offset = self._gauge(
+            "clock_offset_seconds", "Wall clock minus that of the cluster, where it tells its own"
         )
         self.config_reloads = self._plain_counter("config_reloads", "Reloads", "result")
         self.watch_mode = self._gauge("watch_mode", "1 for the mode in use", "mode")

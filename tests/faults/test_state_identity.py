@@ -193,3 +193,21 @@ def test_ten_thousand_entries_are_saved_and_found(site: Stepped) -> None:
         site.turns(3)
         site.agent.pipeline.save()
     assert len(site.snapshot().entries) == 10_001
+
+
+def test_a_clock_far_from_the_clusters_holds(site: Stepped) -> None:
+    """F62: a proxy in front of the cluster tells its time: half a day apart, nothing is judged."""
+    site.server.date = "Tue, 14 Apr 2026 10:32:15 GMT"
+    with site.started() as agent:
+        site.write(good=1)
+        site.settle()
+        assert abs(agent.pipeline.delivery.clock_apart_ms or DAY_MS) < 10_000
+        site.clock.step_wall(DAY_MS)
+        site.write(good=2, bad=1)
+        site.turns(5)
+        assert len(site.stored()) == 1
+        assert any("the cluster's says 2026-04-14" in reason for reason in health_of(agent))
+        site.clock.step_wall(-DAY_MS)
+        site.settle()
+    site.server.date = "yesterday, about noon"
+    site.check_everything()

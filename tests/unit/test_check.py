@@ -1,6 +1,8 @@
 """`auditship-agent check`: what is told before anything is shipped."""
 
 import os
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import msgspec
@@ -206,3 +208,16 @@ def test_a_preset_that_fails_its_own_test_is_told(tmp_path: Path, log: Path) -> 
     assert not finding.ok
     assert "file.size is 12, not 7" in finding.told
     assert "presets test" in finding.hint
+
+
+@pytest.mark.parametrize(("apart_s", "ok"), [(5, True), (3_600, False)])
+def test_the_clock_is_compared_where_the_cluster_tells_its_own(
+    tmp_path: Path, log: Path, bulk_server: BulkServer, apart_s: int, *, ok: bool
+) -> None:
+    """OpenSearch says no time, but a proxy in front of it does; a wrong clock misjudges lines."""
+    bulk_server.date = format_datetime(datetime.now(UTC) - timedelta(seconds=apart_s), usegmt=True)
+    config = write_agent(tmp_path, bulk_server.address, server="fs-1", region="eu", files=log)
+
+    finding = findings(config, local=False)["cluster"]
+
+    assert (finding.ok, "clock" in finding.told) == (ok, True)

@@ -5,6 +5,7 @@ back by a queue. So a reply changes nothing until `poll`, and acknowledgement ha
 """
 
 from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
 
 from auditship_agent.body import Body
 from auditship_agent.config import DeliveryConfig
@@ -48,6 +49,7 @@ class Delivery:
         self._bodies = Bodies(self._indices, flow, log)
         self._in_flight: dict[int, Waiting] = {}
         self._is_telling = False
+        self._cluster_time: tuple[int, float] | None = None  # Unix ms, and when it was told
 
     # -- what the pipeline asks -----------------------------------------------------------
 
@@ -75,6 +77,18 @@ class Delivery:
     def alarm(self) -> str:
         """Why the cluster stores nothing for now (full disk, block of writing); else empty."""
         return self._cluster.alarm
+
+    @property
+    def clock_apart_ms(self) -> int | None:
+        """How far the wall clock is ahead of the cluster's; None where no reply has told it.
+
+        It follows a wall clock that is set right while no request is made.
+        """
+        if self._cluster_time is None:
+            return None
+        told_ms, told_at = self._cluster_time
+        passed_ms = round((self._clock.monotonic() - told_at) * 1000)
+        return self._clock.now_ms() - (told_ms + passed_ms)
 
     @property
     def pending(self) -> int:
@@ -130,6 +144,7 @@ class Delivery:
 
     def _told(self, told: Told) -> None:
         self._is_telling = False
+        self._learn_time(told.date)
         if told.why:
             self._log.fault("position", "position.failed", level="warning", why=told.why)
         else:
@@ -188,6 +203,7 @@ class Delivery:
             self._bodies.put_back(waiting)
             self._indices.hold(waiting.body.index, str(reply.answer), self._clock.monotonic())
             return None
+        self._learn_time(reply.answer.headers.get("date", ""))
         judgment = judge(reply.answer, waiting.body.items)
         if judgment.course is Course.TAKEN:
             return self._taken(waiting, host, judgment.fates)
@@ -196,6 +212,15 @@ class Delivery:
             return self._bodies.too_much(waiting, judgment, self._clock.monotonic())
         self._not_taken(waiting, host, judgment, sent_at)
         return None
+
+    def _learn_time(self, date: str) -> None:
+        """Take the time from a reply (RFC 9110, 6.6.1); one that cannot be read says nothing."""
+        try:
+            told = parsedate_to_datetime(date) if date else None
+        except ValueError:
+            return
+        if told is not None:
+            self._cluster_time = round(told.timestamp() * 1000), self._clock.monotonic()
 
     def _count(self, outcome: str, cause: str) -> None:
         self._metrics.requests.labels(outcome).inc()

@@ -36,10 +36,11 @@ class DayMade(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """The outcome of a report: `why` it was not stored, empty when it was."""
+    """The outcome of a report: `why` it was not stored, empty when it was; `Date` of the reply."""
 
     use: Use
     why: str
+    date: str = ""
 
 
 class Broken(Struct, frozen=True):
@@ -180,13 +181,13 @@ def _tell(job: _Tell) -> Told:
     """Store a report; where its day was not made ahead, make it, if this identity may."""
     channel, report = job.use.channel, job.report
     try:
-        why = _refusal(channel.post(report.index, report.body, gzipped=False), report)
-        if why == "index_not_found_exception":
+        reply = channel.post(report.index, report.body, gzipped=False)
+        if _refusal(reply, report) == "index_not_found_exception":
             ensure_agents_day(channel.client, report.region, report.day)
-            why = _refusal(channel.post(report.index, report.body, gzipped=False), report)
+            reply = channel.post(report.index, report.body, gzipped=False)
     except (UnreachableError, UnprotectedError, AuditshipError) as error:
-        why = str(error)
-    return Told(job.use, why)
+        return Told(job.use, str(error))
+    return Told(job.use, _refusal(reply, report), reply.headers.get("date", ""))
 
 
 def _refusal(reply: HttpReply, report: Report) -> str:

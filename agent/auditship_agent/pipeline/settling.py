@@ -14,6 +14,7 @@ from auditship_agent.body import complete, cut
 from auditship_agent.deliver import Refused, Settled
 from auditship_agent.pipeline.refusal import Refusals
 from auditship_agent.pipeline.tally import Tally
+from auditship_agent.source.progress import Progress
 from auditship_indexer.clock import Clock
 
 RETRY_S: Final = 1.0
@@ -77,6 +78,9 @@ class Settling:
         waits = {one.item for one in left}
         waiting = [at for at, item in enumerate(items) if item in waits] if waits else []
         complete(settled.body, (*settled.still_open, *waiting))
+        for span in settled.body.spans:
+            if isinstance(span.owner, Progress):
+                self._tally.acknowledged(span.owner.source, span.owner.newly_acked())
         done = tuple(one for one in settled.refused if one not in left)
         self._tally.settled(msgspec.structs.replace(settled, refused=done))
         if left:

@@ -72,6 +72,11 @@ class Tally:
             self.of(source).present += lines
             self._metrics.lines.labels(source, "already_present").inc(lines)
 
+    def acknowledged(self, source: str, count: int) -> None:
+        """The acknowledged prefix of a file grew by so many bytes."""
+        if count:
+            self._metrics.bytes_acknowledged.labels(source).inc(count)
+
     def unknown(self, source: str, names: Mapping[str, int]) -> None:
         """Bring the metric of keys that are in no schema up to `names`, counted since the start."""
         told = self._unknown.setdefault(source, Counter())

@@ -55,6 +55,7 @@ class Position(Struct, frozen=True, omit_defaults=True, rename={"timestamp": "@t
     held: tuple[Held, ...]
     checkpoint_sequence: int
     acknowledged_to: str = ""
+    clock_offset_ms: int | None = None
 
     def body(self, document_id: str) -> bytes:
         """Return the bulk body that creates the document."""

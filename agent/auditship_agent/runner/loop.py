@@ -77,7 +77,7 @@ class Loop:
             for file in pipeline.catalog.files.values():
                 if file.state == "expired":
                     file.start_over()  # it was judged by another clock
-        why = self._guard.hold(agent.recorder.written_ms)
+        why = self._guard.hold(agent.recorder.written_ms, pipeline.delivery.clock_apart_ms)
         if why:
             agent.log.fault("clock", "clock.held", why=why)
         else:

@@ -22,6 +22,8 @@ def status_of(agent: Agent) -> Status:
     polls = bool(agent.watcher.polling)
     agent.metrics.watch_mode.labels("poll").set(polls)
     agent.metrics.watch_mode.labels("inotify").set(not polls)
+    if (apart_ms := delivery.clock_apart_ms) is not None:
+        agent.metrics.clock_offset.set(apart_ms / 1000)
     agent.metrics.checkpoint_age.set(agent.pipeline.checkpoint_age_s)
     agent.metrics.open_files.set(agent.pipeline.catalog.open_files)
     return Status(

@@ -93,6 +93,7 @@ class Reporter:
             held=tuple(Held(what, why) for what, why in held_of(agent).items()),
             checkpoint_sequence=agent.recorder.sequence,
             acknowledged_to=agent.acknowledged_to.iso,
+            clock_offset_ms=pipeline.delivery.clock_apart_ms,
         )
 
     def _open_letters(self) -> Letters:

@@ -289,7 +289,8 @@ class Catalog:
         tailer = file.tailer
         assert tailer is not None  # noqa: S101 - only a tailer can tell
         self._metrics.truncations.labels(file.source.name).inc()
-        self._metrics.rotations.labels(file.source.name, "truncate").inc()
+        kind = "truncate" if shrunk else "replace"
+        self._metrics.rotations.labels(file.source.name, kind).inc()
         if shrunk and self._keeps_place(file):
             return
         first, offset = file.first, tailer.offset

@@ -141,6 +141,8 @@ class Identity:
             file.state = "spare"
             file.spare_of = original
             file.dirty = False
+            was_archive = original.content is not None and original.content.is_archive
+            self._note_archive(file, was_archive=was_archive)
             shelf.log.info("file.spare", path=file.path, original=original.path)
         elif self._expired(file):
             return
@@ -178,6 +180,7 @@ class Identity:
         if orphan.is_drained or orphan.path != file.path:
             file.live = False  # the name that it was written under leads elsewhere
         file.begin(orphan.progress, orphan.place)
+        self._note_archive(file, was_archive=orphan.is_archive)
         file.is_lost = orphan.is_lost and orphan.file_id == file.file_id and file.is_damaged
         if orphan.begin > orphan.place.offset:
             file.told_size = orphan.begin
@@ -190,6 +193,11 @@ class Identity:
         shelf.log.info(
             "file.resumed", path=file.path, offset=orphan.place.offset, before=orphan.path
         )
+
+    def _note_archive(self, file: LogFile, *, was_archive: bool) -> None:
+        """Count a file that was compressed."""
+        if file.content is not None and file.content.is_archive and not was_archive:
+            self._shelf.metrics.rotations.labels(file.source.name, "archive").inc()
 
     def _check_spare(self, file: LogFile) -> None:
         """A spare that is no copy of its original any more is read for itself."""

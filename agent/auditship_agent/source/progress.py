@@ -29,8 +29,14 @@ class Progress:
         self.saved = saved or Mark(0, NO_ANCHOR)
         self.acked = self.saved.offset
         self.checkpointed = self.saved.offset  # what the checkpoint on disk says
+        self._counted = self.saved.offset
         self._ahead: list[tuple[int, int]] = []  # disjoint, sorted, all beyond `acked`
         self._marks: list[Mark] = []  # an empty deque takes ten times as much
+
+    def newly_acked(self) -> int:
+        """Return by how many bytes `acked` moved since the last call."""
+        moved, self._counted = self.acked - self._counted, self.acked
+        return moved
 
     def mark(self, mark: Mark) -> None:
         """Note a place that a checkpoint may name; one that lies before the last is no news."""
