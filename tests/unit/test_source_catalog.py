@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from auditship_agent.config import LimitsConfig
 from auditship_agent.source.content import PlainContent, open_content
+from auditship_agent.source.logfile import LogFile
 from support.bulk import BulkServer
 from support.site import LOG, Site
 
@@ -154,6 +156,38 @@ def test_many_files_share_few_descriptors(site: Site) -> None:
     site.close()
 
 
+def is_ready(file: LogFile) -> bool:
+    return file.tailer is not None
+
+
+def in_round(site: Site, may_read: Callable[[LogFile], bool]) -> list[str]:
+    """Return the names of one round."""
+    catalog = site.running.pipeline.catalog
+    catalog.start_round(may_read)
+    names = []
+    while (file := catalog.next_in_round()) is not None:
+        names.append(Path(file.path).name)
+    return names
+
+
+def test_archives_come_a_few_at_a_time(site: Site) -> None:
+    """Each takes memory while it is read; one that has to wait keeps none of the others waiting."""
+    site.stop()
+    for number in range(9):
+        site.write(2, f"{LOG}.{number}")
+        site.compress(f"{LOG}.{number}")
+    site.write(1)
+    site.start()
+    site.look()
+    first = in_round(site, is_ready)
+    assert (len(first), first[-1]) == (5, LOG)
+    others = in_round(site, lambda file: is_ready(file) and Path(file.path).name not in first)
+    assert (len(others), set(others) & set(first)) == (4, set())
+    site.check_everything()
+    assert len(site.events()) == 19
+    site.close()
+
+
 def test_a_round_goes_on_where_it_was_left(site: Site) -> None:
     """Whoever stops in the middle of a round, for want of room, does not start it anew."""
     names = [LOG, f"{LOG}.1", f"{LOG}.2"]
@@ -163,7 +197,7 @@ def test_a_round_goes_on_where_it_was_left(site: Site) -> None:
     catalog = site.running.pipeline.catalog
     turns = []
     for _ in range(6):
-        catalog.start_round()
+        catalog.start_round(is_ready)
         file = catalog.next_in_round()
         assert file is not None
         turns.append(Path(file.path).name)

@@ -130,7 +130,7 @@ class Pipeline:
         self._stopped = {key: until for key, until in self._stopped.items() if until > now}
         if not self._saver.may_read(self.config.checkpoint):
             return False
-        self.catalog.start_round()
+        self.catalog.start_round(self._may_read)
         while self._has_room() and (file := self.catalog.next_in_round()) is not None:
             if self._may_read(file) and self.catalog.ensure_open(file):
                 read = self._turn(file) or read

@@ -163,7 +163,7 @@ def once(agent: Agent, *, deadline_s: float | None) -> bool:
     loop.rescan()
     catalog, pipeline, clock = agent.pipeline.catalog, agent.pipeline, agent.clock
     files = catalog.files.values()
-    targets = {id(file): file.stamp.size for file in files if not _is_archive(file)}
+    targets = {id(file): file.stamp.size for file in files if not file.is_archive}
     until = clock.monotonic() + deadline_s if deadline_s is not None else float("inf")
     while clock.monotonic() < until:
         wait = loop.turn()
@@ -176,10 +176,6 @@ def once(agent: Agent, *, deadline_s: float | None) -> bool:
     pipeline.save()
     loop.report()
     return pipeline.is_idle and not _unread(agent, targets)
-
-
-def _is_archive(file: LogFile) -> bool:
-    return file.tailer is not None and file.tailer.is_archive
 
 
 def _unread(agent: Agent, targets: dict[int, int]) -> list[LogFile]:

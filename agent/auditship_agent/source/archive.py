@@ -87,6 +87,10 @@ class GzipContent:
         self.head = b""  # the first uncompressed bytes, good or not; empty once all are good
         self._rewind()
 
+    def rest(self) -> None:
+        """Drop what reading needs until it goes on: about 200 kB. That starts from the front."""
+        self._rewind()
+
     def _rewind(self) -> None:
         self._reader = _Inflater(self._descriptor)
         self._window = b""  # the last bytes read, which end at the reader's position

@@ -9,7 +9,7 @@ Main thread only.
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from auditship_agent.config import LimitsConfig, SourceConfig
@@ -18,7 +18,7 @@ from auditship_agent.metrics import Metrics
 from auditship_agent.source.archive import CorruptArchiveError
 from auditship_agent.source.content import FileId, stamp_of
 from auditship_agent.source.discovery import Discovery, Found, Listing
-from auditship_agent.source.identity import Expiry, Identity
+from auditship_agent.source.identity import ARCHIVES_AT_ONCE, Expiry, Identity
 from auditship_agent.source.logfile import LogFile
 from auditship_agent.source.losses import Losses
 from auditship_agent.source.orphans import Orphans
@@ -332,11 +332,17 @@ class Catalog:
         """Open the file if it is closed; False when the descriptor limit or the system says no."""
         return self._shelf.open(file)
 
-    def start_round(self) -> None:
-        """Lay out a round, unless one is under way: rotated files first, each file once."""
+    def start_round(self, may_read: Callable[[LogFile], bool]) -> None:
+        """Lay out a round, unless one is under way: rotated files first, each file once.
+
+        Archives take memory while they are read, and do not grow: they come a few at a time.
+        """
         if not self._round:
-            ready = [file for file in self._shelf.agenda.values() if file.tailer is not None]
-            self._round.extend(sorted(ready, key=lambda file: file.live))
+            ready = [file for file in self._shelf.agenda.values() if may_read(file)]
+            archives = [file for file in ready if file.is_archive]
+            later = {file.file_id for file in archives[ARCHIVES_AT_ONCE:]}
+            now = [file for file in ready if file.file_id not in later]
+            self._round.extend(sorted(now, key=lambda file: file.live))
 
     def next_in_round(self) -> LogFile | None:
         """Return the file whose turn it is; None at the end of the round."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from auditship_agent.config import SourceConfig
-from auditship_agent.source.archive import CorruptArchiveError
+from auditship_agent.source.archive import CorruptArchiveError, GzipContent
 from auditship_agent.source.content import Content, foreign_codec, recognized
 from auditship_agent.source.logfile import LogFile, same_tail
 from auditship_agent.source.orphans import Orphan
@@ -19,6 +19,7 @@ from auditship_agent.source.tailer import PREPARE_BYTES
 Expiry = Callable[[SourceConfig, Content, int], bool]
 START: Final = Mark(0, NO_ANCHOR)
 _ALL: Final = 1 << 62
+ARCHIVES_AT_ONCE: Final = 4  # each takes memory while it is read
 
 
 def resumable(file: LogFile, orphans: Iterable[Orphan]) -> Orphan | None:
@@ -123,7 +124,6 @@ class Identity:
         return file.content.prepare(budget)
 
     def _identify(self, file: LogFile, twins: dict[bytes, list[LogFile]]) -> None:
-        shelf = self._shelf
         assert file.content is not None  # noqa: S101 - just opened
         file.open(recognized(file.content))
         codec = foreign_codec(file.content)
@@ -132,7 +132,21 @@ class Identity:
             return
         if not self._is_prepared(file) or not file.find_first():
             return
-        assert file.first is not None  # noqa: S101 - found
+        self._place(file, twins)
+        if isinstance(file.content, GzipContent) and self._is_in_line(file):
+            file.content.rest()
+
+    def _is_in_line(self, file: LogFile) -> bool:
+        """Whether an archive will not be read at once."""
+        if file.state == "spare":
+            return True
+        archives = sum(one.is_archive for one in self._shelf.agenda.values())
+        return archives > ARCHIVES_AT_ONCE
+
+    def _place(self, file: LogFile, twins: dict[bytes, list[LogFile]]) -> None:
+        """Decide what a file is, now that its first line is known."""
+        shelf = self._shelf
+        assert file.first is not None  # noqa: S101 - the caller's
         same = twins.setdefault(file.first, [])
         orphan = resumable(file, shelf.orphans.of(file.first))
         if orphan is not None:
@@ -141,8 +155,7 @@ class Identity:
             file.state = "spare"
             file.spare_of = original
             file.dirty = False
-            was_archive = original.content is not None and original.content.is_archive
-            self._note_archive(file, was_archive=was_archive)
+            self._note_archive(file, was_archive=original.is_archive)
             shelf.log.info("file.spare", path=file.path, original=original.path)
         elif self._expired(file):
             return
@@ -196,7 +209,7 @@ class Identity:
 
     def _note_archive(self, file: LogFile, *, was_archive: bool) -> None:
         """Count a file that was compressed."""
-        if file.content is not None and file.content.is_archive and not was_archive:
+        if file.is_archive and not was_archive:
             self._shelf.metrics.rotations.labels(file.source.name, "archive").inc()
 
     def _check_spare(self, file: LogFile) -> None:

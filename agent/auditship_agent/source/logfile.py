@@ -92,6 +92,13 @@ class LogFile:
         return self.tailer.offset if self.is_told else self.tailer.size_seen
 
     @property
+    def is_archive(self) -> bool:
+        """Whether it is an archive, as far as it was looked into."""
+        if self.tailer is not None:
+            return self.tailer.is_archive
+        return self.content is not None and self.content.is_archive
+
+    @property
     def is_damaged(self) -> bool:
         """Whether it is an archive of which not all is good."""
         return isinstance(self.content, GzipContent) and self.content.is_damaged
