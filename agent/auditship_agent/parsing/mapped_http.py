@@ -15,7 +15,6 @@ from auditship_agent.parsing.paths import Resolved, Templates, resolve, resolved
 from auditship_agent.parsing.pick import Getter, Values
 from auditship_indexer.errors import ConfigError
 
-
 _FAILED: Final = 400  # the first status of a request that failed
 
 
