@@ -15,7 +15,8 @@ from auditship_agent.line import Dead, Ignored, Record, Verdict
 from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats, too_deep
 from auditship_agent.parsing.fit import Fitter
 from auditship_agent.parsing.http import HttpRules, Request
-from auditship_agent.parsing.paths import Templates
+from auditship_agent.parsing.kinds import integer
+from auditship_agent.parsing.paths import Templates, resolve
 from auditship_agent.parsing.preset import Unknown
 from auditship_agent.parsing.times import NS_PER_MS, Time, epoch, span_ns, web_server
 from auditship_indexer.event.fields import MAX_INTEGER
@@ -40,6 +41,7 @@ class _Headers(Struct, gc=False):
 class _ReplyHeaders(Struct, gc=False):
     request_id: _Texts | None = field(default=None, name="X-Request-Id")
     encoding: Raw | UnsetType = field(default=UNSET, name="Content-Encoding")
+    length: _Texts | None = field(default=None, name="Content-Length")
 
 
 class _Request(Struct, forbid_unknown_fields=True, gc=False):
@@ -86,6 +88,7 @@ _FIELDS: Final = {
     "status": "http.response.status_code",
     "resp_headers": "http.request.id",
     "resp_headers.X-Request-Id": "http.request.id",
+    "resp_headers.Content-Length": "file.size",
 }
 _OPEN: Final = frozenset({"request.headers", "resp_headers"})
 _TOP: Final = frozenset({"ts", "status", "request"})
@@ -146,7 +149,7 @@ class CaddyPreset:
         time = _time(_raw(caddy.ts))
         if time is None:
             return Dead("bad_time", "ts is no time that Caddy writes")
-        found = self._rules.judge(_asked(caddy, request), time.ms)
+        found = self._rules.judge(_asked(caddy, request), time.ms, _broken_off(caddy, request))
         if isinstance(found, Ignored):
             return found
         _complete(found, caddy, request)
@@ -211,20 +214,42 @@ def _text(raw: bytes) -> str:
 def _asked(caddy: _Caddy, request: _Request) -> Request:
     headers = request.headers or _Headers()
     reply = caddy.resp_headers or _ReplyHeaders()
-    whole = headers.length is None or headers.length[0] == str(caddy.bytes_read)
-    method = request.method or ""
+    method, uri = request.method or "", request.uri or ""
     return Request(
         method=method,
         status=caddy.status or 200,
-        uri=request.uri or "",
+        uri=uri,
         credentials=headers.authorization is not UNSET,
         user=caddy.user_id or None,
         destination=headers.destination[0] if headers.destination else None,
         received=caddy.bytes_read,
         sent=caddy.size,
-        # A body that was not read whole, or sent compressed, has not the size of the file.
-        proves_size=reply.encoding is UNSET if method == "GET" else whole,
+        proves_size=_is_whole(caddy, headers, reply, method),
+        resolved=resolve(uri, fragment=False),
     )
+
+
+def _is_whole(caddy: _Caddy, headers: _Headers, reply: _ReplyHeaders, method: str) -> bool:
+    """Return whether the bytes of a body are those of the file.
+
+    They are not when it was not read whole, or sent compressed, or sent without saying how long it
+    would be.
+    """
+    if method != "GET":
+        return headers.length is None or headers.length[0] == str(caddy.bytes_read)
+    told = reply.length is not None and reply.length[0] == str(caddy.size)
+    return told and reply.encoding is UNSET
+
+
+def _broken_off(caddy: _Caddy, request: _Request) -> tuple[str, str | None] | None:
+    """Return the result of a download whose reply was to be longer than what was sent."""
+    reply = caddy.resp_headers
+    if request.method != "GET" or caddy.status not in {200, 206}:
+        return None
+    if caddy.size is None or reply is None or reply.length is None:
+        return None
+    length = integer(reply.length[0])
+    return ("error", "aborted") if length is not None and caddy.size < length else None
 
 
 def _complete(record: Record, caddy: _Caddy, request: _Request) -> None:
