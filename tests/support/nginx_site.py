@@ -21,7 +21,7 @@ GONE: Final = "h_" + hmac.digest(KEY, b"gone", "sha256").hex()[:32]
 BIG: Final = 32 << 20
 TEMPLATES: Final = ("/ws/{workspace}/{path*}", "/s/{share_token}", "/s/{share_token}/{path*}")
 TRUSTED: Final = "127.0.0.2"
-PARTIAL: Final = {"audit__flags": ["partial"]}
+PARTIAL: Final[dict[str, Any]] = {"audit__flags": ["partial"]}
 CLAIM_LIMIT: Final = 512
 _DAV: Final = """
 dav_methods PUT DELETE MKCOL COPY MOVE;

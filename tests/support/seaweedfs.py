@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from msgspec import Struct
 
@@ -54,7 +54,7 @@ def seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
                     path.unlink(missing_ok=True)
 
 
-def _process(folder: Path, ports: dict[str, int], told: object) -> "subprocess.Popen[bytes]":
+def _process(folder: Path, ports: dict[str, int], told: IO[bytes]) -> "subprocess.Popen[bytes]":
     numbers = [f"-{part}.port={ports[part]}" for part in _PARTS]
     inner = [f"-{part}.port.grpc={ports[f'{part}.grpc']}" for part in _PARTS]
     words = [
@@ -69,7 +69,7 @@ def _process(folder: Path, ports: dict[str, int], told: object) -> "subprocess.P
         env={"HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=told,  # type: ignore[call-overload] # an open file
+        stderr=told,
     )
 
 

@@ -71,6 +71,8 @@ def settled(one: Told, seen: Seen, ended_ms: int) -> dict[str, Any]:
     assert iso_ms(seen.begun_ms // 1000 * 1000) <= time <= iso_ms(ended_ms)
     assert start is None or start <= time
     assert duration is None or 0 <= duration <= (ended_ms - seen.begun_ms + 1_000) * 1_000_000
+    if original := event["audit"].pop("original_time", None):
+        assert original.encode() in one.raw
     assert log.pop("generation")
     assert log == {
         "file": {"path": PATH},
@@ -127,7 +129,7 @@ def expected(preset: str, seen: Seen, told: str, **fields: Any) -> dict[str, Any
     return _nested({name: value for name, value in found.items() if value is not None})
 
 
-def by_user(user: str) -> dict[str, str]:
+def by_user(user: str) -> dict[str, Any]:
     """Return the fields of an act of a user that the server checked."""
     field = "user__email" if "@" in user else "user__name"
     return {"audit__actor": user, "audit__actor_type": "user", field: user}

@@ -29,9 +29,9 @@ MARK: Final = "MARKED-SECRET"
 _WRONG: Final = Key(JOHN.id, MARK)
 _NOBODY: Final = Key("AKNOBODY", MARK)
 _UPLOAD_ID: Final = re.compile(rb"<UploadId>(.*?)</UploadId>")
-_SURE: Final = {"audit__flags": ["ip_unverified"]}
-_PARTIAL: Final = {"audit__flags": ["ip_unverified", "partial"]}
-_BUCKET_ONLY: Final = {"file__path": None}
+_SURE: Final[dict[str, Any]] = {"audit__flags": ["ip_unverified"]}
+_PARTIAL: Final[dict[str, Any]] = {"audit__flags": ["ip_unverified", "partial"]}
+_BUCKET_ONLY: Final[dict[str, Any]] = {"file__path": None}
 _IGNORED: Final = frozenset({"not_an_act", "not_found", "bad_request", "auth_challenge"})
 # Keys as they are sent, and the path that SeaweedFS made of them.
 _KEYS: Final = (
@@ -155,13 +155,13 @@ class Script:
             (_WRONG, "SignatureDoesNotMatch", "bad_credentials"),
             (_NOBODY, "InvalidAccessKeyId", "bad_credentials"),
         ):
-            denied, fields = f"denied {reason}", {"error__code": code}
+            denied, fields = f"denied {reason}", dict[str, Any](error__code=code)
             self.do(key, "GET", "a.txt", f"file.download {denied}", **fields, **sure)
             self.do(key, "PUT", "a.txt", f"file.upload {denied}", body=b"1", **fields)
             self.do(key, "DELETE", "a.txt", f"file.delete {denied}", **fields)
             self.do(key, "GET", "", f"file.list {denied}", **fields, **_BUCKET_ONLY, **sure)
             self.do(key, "HEAD", "a.txt", "not_an_act")
-        refused = {"error__code": "AccessDenied"}
+        refused: dict[str, Any] = {"error__code": "AccessDenied"}
         self.do(READER, "PUT", "a.txt", "file.upload denied permission", body=b"1", **refused)
         self.do(READER, "DELETE", "a.txt", "file.delete denied permission", **refused)
 

@@ -68,6 +68,7 @@ class _Caddy(Struct, forbid_unknown_fields=True, gc=False):
     size: _Size | None = None
     status: Annotated[int, Meta(ge=0, le=999)] | None = None
     resp_headers: _ReplyHeaders | None = None
+    uuid: str | None = None  # where the configuration speaks of {http.request.uuid}
 
 
 _FIELDS: Final = {
@@ -87,6 +88,7 @@ _FIELDS: Final = {
     "size": "http.response.body.bytes",
     "status": "http.response.status_code",
     "resp_headers": "http.request.id",
+    "uuid": "http.request.id",
     "resp_headers.X-Request-Id": "http.request.id",
     "resp_headers.Content-Length": "file.size",
 }
@@ -262,6 +264,8 @@ def _complete(record: Record, caddy: _Caddy, request: _Request) -> None:
     reply = caddy.resp_headers
     if reply is not None and reply.request_id:
         record.request_id = reply.request_id[0] or None
+    else:
+        record.request_id = caddy.uuid or None
     if record.client_ip == request.remote_ip and request.remote_port:
         port = request.remote_port
         if port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65_536:  # noqa: PLR2004 - TCP
