@@ -33,9 +33,10 @@ class Caddy(Struct):
 
 
 @contextmanager
-def caddy(folder: Path, site: str) -> Iterator[Caddy]:
+def caddy(folder: Path, site: str, options: str = "") -> Iterator[Caddy]:
     """Serve `site`, a Caddyfile's content of one site; the log is complete when the block ends.
 
+    `options` are global ones, besides those that keep the server to itself.
     `{$FOLDER}` in it stands for `folder`.
     """
     port = free_port()
@@ -46,7 +47,7 @@ def caddy(folder: Path, site: str) -> Iterator[Caddy]:
     logging = shown.replace(place, f'"{log}"')
     config = folder / "Caddyfile"
     config.write_text(
-        "{\nadmin off\nauto_https off\npersist_config off\n}\n"
+        f"{{\nadmin off\nauto_https off\npersist_config off\n{options}\n}}\n"
         f":{port} {{\nbind 127.0.0.1\n{logging}\n{site}\n}}\n",
         encoding="utf-8",
     )

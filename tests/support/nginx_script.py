@@ -17,11 +17,10 @@ from support.nginx_site import (
     PASSWORD,
     TRUSTED,
     USER,
-    Step,
 )
 from support.raw_client import RawClient, basic
 from support.seen import Seen
-from support.whole_event import by_user
+from support.whole_event import Step, by_user
 
 
 class Script:
@@ -329,18 +328,17 @@ class Script:
             )
             self.note(seen, "file.download", **a, client__ip=client, **behind)
 
-    def rotate(self) -> int:
-        """Rename the log, work, let nginx open it anew, work; return what the renamed file has."""
+    def rotate(self) -> None:
+        """Rename the log, work, let nginx open it anew, work."""
         a: dict[str, Any] = {"file__path": "/docs/a.txt", "file__size": 11}
         log = self._server.log
-        renamed = log.rename(log.with_name("audit.log.1"))
+        log.rename(log.with_name("audit.log.1"))
         self.note(self.client.ask("GET", "/docs/a.txt"), "file.download", **a)
         self._server.reopen()
         self.note(self.client.ask("GET", "/docs/a.txt"), "file.download", **a)
-        return renamed.stat().st_size
 
-    def babble(self) -> int:
-        """Send what is no request; return how many lines nginx writes for it."""
+    def babble(self) -> None:
+        """Send what is no request: nginx writes a line for each."""
         noise = (
             b"\x16\x03\x01garbage\r\n\r\n",
             b"get / HTTP/1.1\r\n\r\n",
@@ -354,7 +352,6 @@ class Script:
         )
         for raw in noise:
             assert self.client.send(raw).split(b" ")[1] in {b"400", b"414"}
-        return len(noise)
 
 
 def asked(session: requests.Session, method: str, url: str, body: bytes | None) -> Seen:

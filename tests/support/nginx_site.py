@@ -4,11 +4,9 @@ import hmac
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
-
 from support.nginx import htpasswd
 from support.raw_client import basic
-from support.seen import Seen
+from support.whole_event import BIG
 
 MARK: Final = "MARKED-SECRET"
 USER: Final = "bob@dosya.dev"
@@ -18,7 +16,6 @@ AUTH: Final = basic(USER, PASSWORD)
 KEY: Final = b"k" * 32
 LINK: Final = "h_" + hmac.digest(KEY, MARK.encode(), "sha256").hex()[:32]
 GONE: Final = "h_" + hmac.digest(KEY, b"gone", "sha256").hex()[:32]
-BIG: Final = 32 << 20
 TEMPLATES: Final = ("/ws/{workspace}/{path*}", "/s/{share_token}", "/s/{share_token}/{path*}")
 TRUSTED: Final = "127.0.0.2"
 PARTIAL: Final[dict[str, Any]] = {"audit__flags": ["partial"]}
@@ -42,15 +39,6 @@ location /gz/ {{ gzip on; gzip_types *; gzip_min_length 1; }}
 location /down/ {{ proxy_pass http://127.0.0.1:%(down)d; }}
 location /behind/ {{ proxy_pass http://127.0.0.1:%(behind)d; }}
 """
-
-
-class Step(Struct):
-    """A request, with what its line must become: an act, or the reason why it is none."""
-
-    seen: Seen
-    told: str
-    fields: dict[str, Any]
-    raw: str | None = None  # what it becomes with `path_from: raw`, where that differs
 
 
 def make_site(folder: Path) -> None:

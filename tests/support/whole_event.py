@@ -4,6 +4,8 @@ import json
 from hashlib import sha256
 from typing import Any, Final
 
+from msgspec import Struct
+
 from auditship_agent.line import Produced
 from auditship_agent.pipeline.transform import Stream
 from auditship_indexer import __version__
@@ -11,6 +13,7 @@ from auditship_indexer.clock import iso_ms
 from support.seen import Seen
 from support.transforming import PATH, REGION, SERVER, as_line
 
+BIG: Final = 32 << 20  # a file that does not fit the buffers between a server and a client
 # action -> verb, type of a success
 _ACTS: Final = {
     "file.upload": ("UPLOAD", "creation"),
@@ -37,6 +40,15 @@ _WEBDAV: Final = {"MKCOL", "MOVE", "COPY", "PROPFIND"}
 _OF_LINE: Final = ("start", "duration", "id")
 
 
+class Step(Struct):
+    """A request, with what its line must become: an act, or the reason why it is none."""
+
+    seen: Seen
+    told: str
+    fields: dict[str, Any]
+    raw: str | None = None  # the act with `path_from: raw`, where that is another
+
+
 class Told:
     """What one line of a log became: `reason` of an ignored one, or one event."""
 
@@ -57,6 +69,25 @@ def told(stream: Stream, content: bytes) -> list[Told]:
         found.append(Told(line, offset, stream.produce(as_line(line, offset))))
         offset += len(raw)
     return found
+
+
+def check(
+    preset: str, one: Told, seen: Seen, act: str, fields: dict[str, Any], *, ended_ms: int
+) -> None:
+    """Compare what a line became with the whole event of a request, or with why it is none."""
+    if "." not in act:
+        assert (one.outcome, one.reason) == ("ignored", act), one.raw
+        return
+    if not seen.request_id:  # the client was gone before the reply
+        fields = {**fields, "http__request__id": one.request_id}
+    event = settled(one, seen, ended_ms)
+    if seen.port is None:
+        event["client"].pop("port")
+    if seen.received is None and "http__response__body__bytes" not in fields:
+        sent = event["http"]["response"]["body"]["bytes"]  # before the client was gone
+        assert 0 <= sent < BIG
+        fields = {**fields, "http__response__body__bytes": sent}
+    assert event == expected(preset, seen, act, **fields), one.raw
 
 
 def settled(one: Told, seen: Seen, ended_ms: int) -> dict[str, Any]:

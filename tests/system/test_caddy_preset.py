@@ -17,14 +17,13 @@ from support.raw_client import RawClient, basic
 from support.rclone import Rclone
 from support.seen import Seen
 from support.transforming import stream
-from support.whole_event import Told, by_user, expected, settled, told
+from support.whole_event import BIG, Step, Told, by_user, check, told
 
 pytestmark = pytest.mark.skipif(server.MISSING is not None, reason=str(server.MISSING))
 
 MARK: Final = "MARKED-SECRET"
 KEY: Final = b"k" * 32
 TEMPLATES: Final = ("/ws/{workspace}/{path*}", "/s/{share_token}", "/s/{share_token}/{path*}")
-BIG: Final = 32 << 20
 _AUTH: Final = basic("bob", "geheim")
 # bcrypt of "geheim" at the lowest cost
 _HASH: Final = "$2a$04$H2fnZ3QUZShkVD3a57w8DO4c60tlVYG5UjC6qJMPGGW/C4fmQ2nZq"
@@ -61,18 +60,12 @@ handle {{
     file_server browse
 }}
 """
+TRUSTED: Final = "127.0.0.2"
+_OPTIONS: Final = f"servers {{\ntrusted_proxies static {TRUSTED}/32\n}}"
 _FIVE: Final[dict[str, Any]] = {"file__size": 5, "http__request__body__bytes": 5}
 _SIZE: Final[dict[str, Any]] = {"file__size": 11}
 _PARTIAL: Final[dict[str, Any]] = {"audit__flags": ["partial"]}
 _FAR: Final[dict[str, Any]] = {"http__request__body__bytes": 0}
-
-
-class Step(Struct):
-    """A request, with what its line must become: an act, or the reason why it is none."""
-
-    seen: Seen
-    told: str
-    fields: dict[str, Any]
 
 
 class Run(Struct):
@@ -173,6 +166,15 @@ class Script:
             seen = self.client.break_download("/docs/big.bin", head)
             self.note(seen, "file.download error aborted", "/docs/big.bin", audit__flags=flags)
 
+    def forward(self) -> None:
+        """A header that names another client counts only from the trusted peer."""
+        a, header = "/docs/a.txt", "203.0.113.9"
+        for peer, client in ((TRUSTED, header), ("127.0.0.1", "127.0.0.1")):
+            seen = self.client.ask("GET", a, peer=peer, X_Forwarded_For=header)
+            behind: dict[str, Any] = {"source__ip": peer, "client__port": None}
+            behind = {} if client == peer else behind
+            self.note(seen, "file.download", a, client__ip=client, **_SIZE, **behind)
+
     def babble(self) -> None:
         """Send what is no request: Caddy logs none of it."""
         for raw in (b"garbage\r\n\r\n", b"GET /docs/%zz HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -200,10 +202,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole script, done once against one server that has ended."""
     folder = tmp_path_factory.mktemp("caddy") / "storage server"
     _site(folder)
-    with caddy(folder, _SITE) as running:
+    with caddy(folder, _SITE, _OPTIONS) as running:
         script = Script(running.port)
         for work in (script.download, script.refuse, script.change, script.climb, script.go_away,
-                     script.babble):  # fmt: skip
+                     script.forward, script.babble):  # fmt: skip
             work()
         seen = [] if other.MISSING else _browse(f"http://127.0.0.1:{running.port}")
     assert running.log.stat().st_mode & 0o777 == 0o640  # as the document says
@@ -238,28 +240,12 @@ def _lines(run: Run, folder: Path) -> dict[str, Told]:
     return {name: one for one in lines for name in _names(one)}
 
 
-def _check(one: Told, seen: Seen, act: str, fields: dict[str, Any], ended_ms: int) -> None:
-    if "." not in act:
-        assert (one.outcome, one.reason) == ("ignored", act), one.raw
-        return
-    if not seen.request_id:  # the client was gone before the reply
-        fields = {**fields, "http__request__id": one.request_id}
-    event = settled(one, seen, ended_ms)
-    if seen.port is None:
-        event["client"].pop("port")
-    if seen.received is None and "http__response__body__bytes" not in fields:
-        sent = event["http"]["response"]["body"]["bytes"]  # before the client was gone
-        assert 0 <= sent < BIG
-        fields = {**fields, "http__response__body__bytes": sent}
-    assert event == expected("caddy", seen, act, **fields), one.raw
-
-
 def test_each_event_is_what_the_client_did(run: Run, tmp_path: Path) -> None:
     """Every request becomes the whole event that is expected, or none, as said."""
     known = _lines(run, tmp_path)
     for step in run.steps:
         one = known[step.seen.request_id or str(step.seen.port)]
-        _check(one, step.seen, step.told, step.fields, run.ended_ms)
+        check("caddy", one, step.seen, step.told, step.fields, ended_ms=run.ended_ms)
 
 
 _NO: Final = "file.access denied permission"
@@ -287,7 +273,8 @@ def test_what_rclone_read_is_told_in_its_order(run: Run, tmp_path: Path) -> None
         length = seen.headers.get("content-length")
         seen.received = int(length) if length and seen.method == "GET" else None
         act, path, fields = next(acts)
-        _check(one, seen, act, {"file__path": path, **_FAR, **fields}, run.ended_ms)
+        fields = {"file__path": path, **_FAR, **fields}
+        check("caddy", one, seen, act, fields, ended_ms=run.ended_ms)
     assert next(acts, None) is None
 
 

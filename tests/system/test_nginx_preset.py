@@ -16,7 +16,6 @@ from support.commands import agent_once, found, write_agent, write_companion
 from support.nginx import nginx
 from support.nginx_script import Script
 from support.nginx_site import (
-    BIG,
     KEY,
     LOCATIONS,
     MARK,
@@ -24,14 +23,13 @@ from support.nginx_site import (
     TEMPLATES,
     TRUSTED,
     USER,
-    Step,
     make_site,
 )
 from support.ports import free_port
 from support.rclone import Rclone
 from support.seen import Seen
 from support.transforming import SERVER, stream
-from support.whole_event import Told, by_user, expected, settled, told
+from support.whole_event import Step, Told, by_user, check, told
 
 pytestmark = [
     pytest.mark.skipif(server.MISSING is not None, reason=str(server.MISSING)),
@@ -47,7 +45,6 @@ class Run(Struct):
 
     folder: Path
     log: bytes
-    renamed: int  # bytes that went to the renamed log
     steps: list[Step]
     rclone: list[Seen]
     ended_ms: int
@@ -62,13 +59,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ports = {"down": free_port(), "behind": behind.getsockname()[1]}
         with nginx(folder, LOCATIONS % ports) as running:
             script = Script(running, behind)
-            renamed = _work(script)
+            _work(script)
             rclone = _sync(script.url, folder)
     log = b"".join((folder / name).read_bytes() for name in ("audit.log.1", "audit.log"))
-    return Run(folder, log, renamed, script.steps, rclone, time.time_ns() // 1_000_000)
+    return Run(folder, log, script.steps, rclone, time.time_ns() // 1_000_000)
 
 
-def _work(script: Script) -> int:
+def _work(script: Script) -> None:
     script.download()
     script.refuse()
     script.change()
@@ -76,9 +73,8 @@ def _work(script: Script) -> int:
     script.claim()
     script.go_away()
     script.forward()
-    renamed = script.rotate()
-    assert script.babble()
-    return renamed
+    script.rotate()
+    script.babble()
 
 
 def _sync(url: str, folder: Path) -> list[Seen]:
@@ -122,22 +118,6 @@ def _lines(run: Run, **settings: Any) -> dict[str, Told]:
     return {name: one for one in lines for name in _names(one)}
 
 
-def _check(one: Told, seen: Seen, act: str, fields: dict[str, Any], ended_ms: int) -> None:
-    if "." not in act:
-        assert (one.outcome, one.reason) == ("ignored", act), one.raw
-        return
-    if not seen.request_id:  # the client was gone before the reply
-        fields = {**fields, "http__request__id": one.request_id}
-    event = settled(one, seen, ended_ms)
-    if seen.port is None:
-        event["client"].pop("port")
-    if seen.received is None and "http__response__body__bytes" not in fields:
-        sent = event["http"]["response"]["body"]["bytes"]  # before the client was gone
-        assert 0 <= sent < BIG
-        fields = {**fields, "http__response__body__bytes": sent}
-    assert event == expected("nginx-json", seen, act, **fields), one.raw
-
-
 @pytest.mark.parametrize("path_from", ["uri", "raw"])
 def test_each_event_is_what_the_client_did(run: Run, path_from: str) -> None:
     """Every request of the script becomes the whole event that is expected, or none, as said."""
@@ -148,7 +128,7 @@ def test_each_event_is_what_the_client_did(run: Run, path_from: str) -> None:
             act = step.raw
             fields = {name: value for name, value in fields.items() if "file" not in name}
         one = known[step.seen.request_id or str(step.seen.port)]
-        _check(one, step.seen, act, fields, run.ended_ms)
+        check("nginx-json", one, step.seen, act, fields, ended_ms=run.ended_ms)
 
 
 _U = "/copies/ü.txt"
@@ -192,7 +172,7 @@ def test_what_rclone_did_is_told_in_its_order(run: Run) -> None:
         act, path, fields = next(acts)
         who = {} if "denied" in act and "bad_" in act else by_user(USER)
         place = {"file__path": path, "workspace__id": "rc"}
-        _check(one, seen, act, {**who, **place, **fields}, run.ended_ms)
+        check("nginx-json", one, seen, act, {**who, **place, **fields}, ended_ms=run.ended_ms)
     assert next(acts, None) is None
 
 
@@ -229,7 +209,9 @@ def test_a_user_that_nobody_checked_is_a_claim(run: Run) -> None:
     }
 
     id_ = str(step.seen.request_id)
-    _check(known[id_], step.seen, step.told, {**fields, **claim}, run.ended_ms)
+    check(
+        "nginx-json", known[id_], step.seen, step.told, {**fields, **claim}, ended_ms=run.ended_ms
+    )
     assert checked[id_].event["user"] == {"name": "root"}
 
 
