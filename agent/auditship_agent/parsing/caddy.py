@@ -151,7 +151,9 @@ class CaddyPreset:
         time = _time(_raw(caddy.ts))
         if time is None:
             return Dead("bad_time", "ts is no time that Caddy writes")
-        found = self._rules.judge(_asked(caddy, request), time.ms, _broken_off(caddy, request))
+        asked = _asked(caddy, request)
+        forced = None if asked.proves_size else _broken_off(caddy, request)
+        found = self._rules.judge(asked, time.ms, forced)
         if isinstance(found, Ignored):
             return found
         _complete(found, caddy, request)
@@ -217,6 +219,13 @@ def _asked(caddy: _Caddy, request: _Request) -> Request:
     headers = request.headers or _Headers()
     reply = caddy.resp_headers or _ReplyHeaders()
     method, uri = request.method or "", request.uri or ""
+    # A body that was not read whole, was sent compressed, or without saying how long it would be,
+    # has not the size of the file.
+    if method == "GET":
+        length = reply.length
+        whole = length is not None and length[0] == str(caddy.size) and reply.encoding is UNSET
+    else:
+        whole = headers.length is None or headers.length[0] == str(caddy.bytes_read)
     return Request(
         method=method,
         status=caddy.status or 200,
@@ -226,27 +235,15 @@ def _asked(caddy: _Caddy, request: _Request) -> Request:
         destination=headers.destination[0] if headers.destination else None,
         received=caddy.bytes_read,
         sent=caddy.size,
-        proves_size=_is_whole(caddy, headers, reply, method),
+        proves_size=whole,
         resolved=resolve(uri, fragment=False),
     )
-
-
-def _is_whole(caddy: _Caddy, headers: _Headers, reply: _ReplyHeaders, method: str) -> bool:
-    """Return whether the bytes of a body are those of the file.
-
-    They are not when it was not read whole, or sent compressed, or sent without saying how long it
-    would be.
-    """
-    if method != "GET":
-        return headers.length is None or headers.length[0] == str(caddy.bytes_read)
-    told = reply.length is not None and reply.length[0] == str(caddy.size)
-    return told and reply.encoding is UNSET
 
 
 def _broken_off(caddy: _Caddy, request: _Request) -> tuple[str, str | None] | None:
     """Return the result of a download whose reply was to be longer than what was sent."""
     reply = caddy.resp_headers
-    if request.method != "GET" or caddy.status not in {200, 206}:
+    if request.method != "GET" or caddy.status not in {0, 200, 206}:
         return None
     if caddy.size is None or reply is None or reply.length is None:
         return None
