@@ -13,11 +13,12 @@ from msgspec import Struct
 
 from support import rclone as other
 from support import seaweedfs as server
+from support.commands import run as command
 from support.rclone import Rclone
 from support.s3_signed import Key, S3Client
 from support.seaweedfs import BUCKET, JOHN, READER, SeaweedFS, seaweedfs
 from support.seen import Seen
-from support.transforming import stream
+from support.transforming import REGION, SERVER, stream
 from support.whole_event import Told, by_user, expected, settled, told
 
 pytestmark = [
@@ -305,6 +306,29 @@ def test_what_rclone_did_is_told_in_its_order(run: Run) -> None:
         place = {"file__path": path, "workspace__id": BUCKET}
         _check(one, seen, act, {**who, **place, **fields}, run.ended_ms)
     assert next(acts, None) is None
+
+
+def test_explain_tells_the_same(run: Run, tmp_path: Path) -> None:
+    """`explain` shows a person what the agent would ship, and finds no line that is dead."""
+    log = tmp_path / "s3 log.jsonl"
+    log.write_bytes(run.log)
+    who = ("--server", SERVER, "--region", REGION)
+    words = ("--preset", "seaweedfs", *who, "--format", "ndjson", "--strict")
+    done = command("auditship-agent", "explain", *words, log)
+
+    assert done.returncode == 0, done.stdout
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = told(stream("seaweedfs", first=run.log.splitlines()[0]), run.log)
+    assert [one["outcome"] for one in shown] == [one.outcome for one in lines]
+    for line, one in zip(lines, shown, strict=True):
+        if line.event:
+            assert _plain(one["event"]) == _plain(line.event)
+
+
+def _plain(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event without the collector and the path of its file."""
+    log = {name: value for name, value in event["log"].items() if name != "file"}
+    return {name: value for name, value in event.items() if name != "agent"} | {"log": log}
 
 
 def test_no_line_is_lost_and_no_secret_is_told(run: Run) -> None:
