@@ -117,8 +117,8 @@ class S3Client:
     def _send(
         self, method: str, target: str, body: bytes, given: dict[str, str]
     ) -> tuple[Seen, bytes]:
-        named = {"User-Agent": AGENT, **given}
-        one = Seen(method, target, AGENT)
+        named = {"user-agent": AGENT, **given}
+        one = Seen(method, target, named["user-agent"])
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
             connection.request(method, target, body=body, headers=named)

@@ -176,6 +176,17 @@ class Script:
         fields = {**place, "error__code": "SignatureDoesNotMatch", **_SURE}
         self.steps.append(Step(bad, [("file.download denied bad_credentials", fields)]))
 
+    def pretend(self) -> None:
+        """SeaweedFS believes a client that names its address; odd headers are only odd."""
+        for header, client in (
+            ("203.0.113.9, 10.0.0.1", {"client__ip": "203.0.113.9"}),
+            ('evil"}{', {"client__ip": None, "client__address": 'evil"}{'}),
+        ):
+            forwarded = {"x-forwarded-for": header}
+            self.do(JOHN, "GET", "a.txt", "file.download", headers=forwarded, **client)
+        agent = {"user-agent": 'x"\\{"forged":1}'}
+        self.do(JOHN, "GET", "a.txt", "file.download", headers=agent)
+
     def names(self) -> None:
         """Odd keys, and keys that would leave the bucket."""
         for key, path in _KEYS:
@@ -191,7 +202,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with seaweedfs(folder) as running:
         script = Script(running.port)
         for work in (script.files, script.batch, script.parts, script.rights, script.refuse,
-                     script.links, script.names):  # fmt: skip
+                     script.links, script.pretend, script.names):  # fmt: skip
             work()
         rclone = _sync(running, folder)
         counts = {str(step.seen.request_id): len(step.acts) for step in script.steps}
