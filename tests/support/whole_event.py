@@ -33,7 +33,7 @@ _ACTS: Final = {
 _AGENTS: Final = {
     "curl": ("curl", "cli", 3),
     "python-requests": ("Python Requests", "sdk", 2),
-    "rclone": ("rclone", "cli", 2),
+    "rclone": ("rclone", "cli", 3),
 }
 _WEBDAV: Final = {"MKCOL", "MOVE", "COPY", "PROPFIND"}
 # known only to the server's clock and to the place of the line: looked at in `settled`
