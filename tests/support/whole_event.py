@@ -29,11 +29,11 @@ _ACTS: Final = {
     "share.open": ("ACCESS", "access"),
     "share.download": ("DOWNLOAD", "access"),
 }
-# product of a user agent -> its name, its kind, how many parts of its version are told
+# product of a user agent -> its name, its kind
 _AGENTS: Final = {
-    "curl": ("curl", "cli", 3),
-    "python-requests": ("Python Requests", "sdk", 2),
-    "rclone": ("rclone", "cli", 3),
+    "curl": ("curl", "cli"),
+    "python-requests": ("Python Requests", "sdk"),
+    "rclone": ("rclone", "cli"),
 }
 _WEBDAV: Final = {"MKCOL", "MOVE", "COPY", "PROPFIND"}
 # known only to the server's clock and to the place of the line: looked at in `settled`
@@ -171,12 +171,11 @@ def _agent(agent: str) -> dict[str, Any]:
     found = {"user_agent.original": agent or None}
     if product not in _AGENTS:
         return found
-    name, kind, parts = _AGENTS[product]
-    version = ".".join(version.removeprefix("v").split(".")[:parts])
+    name, kind = _AGENTS[product]
     return {
         **found,
         "user_agent.name": name,
-        "user_agent.version": version if parts else None,
+        "user_agent.version": version.removeprefix("v"),
         "audit.device": kind,
     }
 
