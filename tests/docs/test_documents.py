@@ -9,13 +9,14 @@ import click
 import msgspec
 import pytest
 import yaml
+from click.testing import CliRunner
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from auditship_agent.cli import cli as agent
 from auditship_agent.config import load_agent
 from auditship_agent.metrics import Metrics
-from auditship_agent.parsing import PRESETS
+from auditship_agent.parsing import PRESETS, form_of
 from auditship_indexer.cli import main as companion
 from auditship_indexer.config import CompanionConfig
 from auditship_indexer.event.actions import ACTIONS, OWN_PREFIXES
@@ -189,3 +190,31 @@ def test_yaml_snippets_load(number: int, tmp_path: Path) -> None:
         assert all(source.preset in PRESETS for source in load_agent(path).sources)
     else:
         assert load(path, CompanionConfig) != CompanionConfig()
+
+
+def _presets_page() -> str:
+    return read(ROOT / "docs" / "presets.md")
+
+
+def test_every_preset_has_its_section() -> None:
+    """The page of presets lists all of them, and describes those that have no page of their own."""
+    text = _presets_page()
+    for name in PRESETS:
+        assert f"| [{name}](" in text, name
+        assert name == "native" or f"\n## {name}\n" in text, name
+
+
+def test_the_log_format_of_nginx_is_the_same_everywhere() -> None:
+    """`presets show nginx-json` prints the configuration that the page tells to use."""
+    (block,) = (one for one in blocks(_presets_page()) if one.language == "nginx")
+    assert form_of("nginx-json").about == block.text
+
+
+def test_a_preset_of_your_own_is_one(tmp_path: Path) -> None:
+    """The file on the page, as it stands there, is read, and its own test holds."""
+    _, _, rest = _presets_page().partition("\n## A preset of your own\n")
+    lines = [line[4:] for line in rest.splitlines() if line.startswith("    ")]
+    path = tmp_path / "filebox.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    done = CliRunner().invoke(agent, ["presets", "test", str(path)])
+    assert (done.exit_code, done.output) == (0, f"ok    {path}: 1 tests\n")

@@ -7,8 +7,8 @@ NGINX: Final[dict[str, Any]] = {
     "v": 1, "msec": "1776162735.123", "id": "5f1c", "addr": "203.0.113.10", "port": "51234",
     "xff": "", "user": "john@dosya.dev", "auth": "1", "host": "files.example.org", "method": "GET",
     "raw_path": "/docs/a.txt", "path": "/docs/a.txt", "status": "200", "sent": "11",
-    "received": "412", "length": "", "took": "0.250", "range": "", "destination": "",
-    "completion": "OK", "agent": "curl/8.5.0",
+    "whole": "11", "encoding": "", "received": "412", "length": "",
+    "took": "0.250", "range": "", "destination": "", "completion": "OK", "agent": "curl/8.5.0",
 }  # fmt: skip
 MINIO: Final[dict[str, Any]] = {
     "version": "1", "deploymentid": "d", "time": "2026-04-14T10:32:15Z", "event": "",

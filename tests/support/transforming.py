@@ -121,7 +121,7 @@ def caddy(**fields: Any) -> bytes:
         "duration": 0.25,
         "size": 11,
         "status": 200,
-        "resp_headers": {"Server": ["Caddy"]},
+        "resp_headers": {"Server": ["Caddy"], "Content-Length": ["11"]},
         **fields,
     }
     return json.dumps({key: value for key, value in line.items() if value is not None}).encode()

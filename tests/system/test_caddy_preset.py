@@ -1,272 +1,291 @@
-"""The real Caddy writes its access log while a client works; each event is what the client did."""
+"""The real Caddy writes its access log while clients work; each event is what they did."""
 
-import http.client
+import hmac
 import json
-import signal
-import socket
-import subprocess
-import sysconfig
-from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from msgspec import Struct
 
-from support.transforming import as_line, stream
+from auditship_agent.pipeline.transform import Stream
+from support import caddy as server
+from support import rclone as other
+from support.caddy import caddy, published
+from support.raw_client import RawClient, basic
+from support.rclone import Rclone
+from support.seen import Seen
+from support.transforming import stream
+from support.whole_event import BIG, Step, Told, by_user, check, told
 
-_CADDY = Path(sysconfig.get_path("scripts")) / "caddy"
-_MARK = "MARKED-SECRET"
+pytestmark = pytest.mark.skipif(server.MISSING is not None, reason=str(server.MISSING))
+
+MARK: Final = "MARKED-SECRET"
+KEY: Final = b"k" * 32
+TEMPLATES: Final = ("/ws/{workspace}/{path*}", "/s/{share_token}", "/s/{share_token}/{path*}")
+_AUTH: Final = basic("bob", "geheim")
 # bcrypt of "geheim" at the lowest cost
-_HASH = "$2a$04$H2fnZ3QUZShkVD3a57w8DO4c60tlVYG5UjC6qJMPGGW/C4fmQ2nZq"
-_CONFIG = f"""
-{{
-    admin off
-    auto_https off
-    persist_config off
+_HASH: Final = "$2a$04$H2fnZ3QUZShkVD3a57w8DO4c60tlVYG5UjC6qJMPGGW/C4fmQ2nZq"
+_SITE: Final = f"""
+header X-Request-Id {{http.request.uuid}}
+handle /closed/* {{
+    respond 403
 }}
-:{{$PORT}} {{
-    bind 127.0.0.1
-    log {{
-        output file "{{$FOLDER}}/access.log"
-        format json
-    }}
-    handle /closed/* {{
-        respond 403
-    }}
-    basic_auth /secret/* {{
-        bob {_HASH}
-    }}
-    @put method PUT
-    handle @put {{
-        respond "{{http.request.body}}" 201
-    }}
-    @change method DELETE MOVE COPY
-    handle @change {{
-        respond 204
-    }}
-    @mkcol method MKCOL
-    handle @mkcol {{
-        respond 201
-    }}
-    handle /s/gone {{
-        respond 410
-    }}
-    handle /s/* {{
-        respond "shared" 200
-    }}
-    handle {{
-        header X-Request-Id req-7
-        root * "{{$FOLDER}}/www"
-        file_server browse
-    }}
+basic_auth /secret/* {{
+    bob {_HASH}
+}}
+@put method PUT
+handle @put {{
+    respond "{{http.request.body}}" 201
+}}
+@change method DELETE MOVE COPY
+handle @change {{
+    respond 204
+}}
+@mkcol method MKCOL
+handle @mkcol {{
+    respond 201
+}}
+handle /s/gone {{
+    respond 410
+}}
+handle /s/* {{
+    respond "shared" 200
+}}
+handle {{
+    {published()[1]}
+    root * "{{$FOLDER}}/www"
+    encode gzip
+    file_server browse
 }}
 """
+TRUSTED: Final = "127.0.0.2"
+_OPTIONS: Final = f"servers {{\ntrusted_proxies static {TRUSTED}/32\n}}"
+_FIVE: Final[dict[str, Any]] = {"file__size": 5, "http__request__body__bytes": 5}
+_SIZE: Final[dict[str, Any]] = {"file__size": 11}
+_PARTIAL: Final[dict[str, Any]] = {"audit__flags": ["partial"]}
+_FAR: Final[dict[str, Any]] = {"http__request__body__bytes": 0}
 
 
-class Sent(Struct):
-    """One request of the client, and what it saw."""
+class Run(Struct):
+    """What a whole run left behind."""
 
-    method: str
-    target: str
-    status: int
-    received: int
-    port: int
+    log: bytes
+    steps: list[Step]
+    rclone: list[Seen]
+    ended_ms: int
 
 
-class Client:
-    """Speaks HTTP without touching the request target, and remembers what it did."""
+class Script:
+    """The work of a client that sends targets untouched."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
-        self.sent: list[Sent] = []
+        self.client = RawClient(port)
+        self.steps: list[Step] = []
 
-    def ask(
-        self, method: str, target: str, body: bytes = b"", **headers: str
-    ) -> http.client.HTTPResponse:
-        """Send one request; header names are given with underscores."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        try:
-            connection.putrequest(method, target, skip_accept_encoding=True)
-            connection.putheader("User-Agent", "curl/8.5.0")
-            if body:
-                connection.putheader("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                connection.putheader(name.replace("_", "-"), value)
-            connection.endheaders(body or None)
-            port = connection.sock.getsockname()[1]
-            response = connection.getresponse()
-            content = response.read()
-            self.sent.append(Sent(method, target, response.status, len(content), port))
-            return response
-        finally:
-            connection.close()
+    def note(self, seen: Seen, told: str, path: str | None = None, **fields: Any) -> Seen:
+        """Remember what must become of a request."""
+        self.steps.append(Step(seen, told, {"file__path": path, **_FAR, **fields}))
+        return seen
 
+    def download(self) -> None:
+        """Whole, in part, unchanged, compressed, listed, with secrets in all places, not found."""
+        ask, note, a = self.client.ask, self.note, "/docs/a.txt"
+        tag = note(ask("GET", a), "file.download", a, **_SIZE).headers["etag"]
+        note(ask("GET", a, Range="bytes=0-3"), "file.download", a, **_PARTIAL)
+        note(ask("GET", a, If_None_Match=tag), "file.access", a)
+        secret: dict[str, Any] = {"Cookie": f"sid={MARK}", "Referer": f"/{MARK}"}
+        note(ask("GET", f"{a}?token={MARK}", **secret), "file.download", a, **_SIZE)
+        note(ask("GET", f"http://x{a}?{MARK}"), "file.download", a, **_SIZE)
+        note(ask("GET", "/docs/long.txt", Accept_Encoding="gzip"), "file.download",
+             "/docs/long.txt")  # fmt: skip
+        note(ask("GET", "/docs/"), "file.list", "/docs", file__type="dir")
+        for method in ("DELETE-IT", "get", "PROPFIND", "POST"):
+            note(ask(method, "/docs/"), "bad_request")
+        note(ask("GET", "/none"), "not_found")
+        note(ask("HEAD", a), "not_an_act")
+        note(ask("GET", f"/s/{MARK}"), "share.open", share__id=_link(MARK))
+        note(ask("GET", f"/s/{MARK}/a.txt"), "share.download", "/a.txt", share__id=_link(MARK))
+        note(ask("GET", "/s/gone"), "share.open denied link_gone", share__id=_link("gone"))
 
-@contextmanager
-def _caddy(folder: Path) -> Iterator[Client]:
-    """Run Caddy with its log in `folder`; the log is complete when the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (folder / "Caddyfile").write_text(_CONFIG)
-    process = subprocess.Popen(
-        [_CADDY, "run", "--adapter", "caddyfile", "--config", folder / "Caddyfile"],
-        env={"PORT": str(port), "FOLDER": str(folder), "HOME": str(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    with process, process.stderr:
-        try:
-            told = b""
-            while b"serving initial configuration" not in told:
-                line = process.stderr.readline()
-                told += line
-                assert line, told.decode()
-            yield Client(port)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+    def refuse(self) -> None:
+        """Without credentials, with wrong ones, without the right."""
+        ask, note, a = self.client.ask, self.note, "/secret/a.txt"
+        note(ask("GET", "/closed/x"), "file.download denied permission", "/closed/x")
+        note(ask("GET", a), "auth_challenge")
+        for wrong in (basic("bob", MARK), basic('ro"ot\n{}', MARK), f"Bearer {MARK}"):
+            note(ask("GET", a, Authorization=wrong), "file.download denied bad_credentials", a)
+        note(ask("GET", a, Authorization=_AUTH), "file.download", a, **_SIZE, **by_user("bob"))
 
+    def change(self) -> None:
+        """Uploads whole, in chunks and broken off, moves, copies, folders, deletions."""
+        ask, brand = self.client.ask, {"workspace__id": "brand"}
 
-def _work(client: Client) -> None:
-    """Everything that the test wants to see in the log."""
-    basic = "Basic " + b64encode(b"bob:geheim").decode()
-    wrong = "Basic " + b64encode(f"bob:{_MARK}".encode()).decode()
-    tag = client.ask("GET", "/docs/a.txt").headers["ETag"]
-    client.ask("GET", "/docs/a.txt", Range="bytes=0-3")
-    client.ask("GET", "/docs/a.txt", If_None_Match=tag)
-    client.ask("GET", f"/docs/a.txt?token={_MARK}", Cookie=f"sid={_MARK}", Referer=f"/{_MARK}")
-    client.ask("GET", "/docs/")
-    client.ask("GET", "/none")
-    client.ask("HEAD", "/docs/a.txt")
-    client.ask("GET", "/closed/x.txt")
-    client.ask("GET", "/secret/a.txt")
-    client.ask("GET", "/secret/a.txt", Authorization=wrong)
-    client.ask("GET", "/secret/a.txt", Authorization=basic)
-    client.ask("PUT", "/ws/brand/up.bin", b"12345")
-    client.ask("DELETE", "/ws/brand/up.bin")
-    client.ask("MOVE", "/ws/brand/a", Destination="http://files/ws/brand/b%20c")
-    client.ask("COPY", "/ws/brand/a", Destination="/ws/brand/x/a")
-    client.ask("MKCOL", "/ws/brand/new/")
-    client.ask("GET", "/docs/%2e%2e/docs/a.txt")
-    client.ask("GET", "/docs/..%2fdocs%2Fa.txt")
-    client.ask("GET", "//docs/./b%20c.txt")
-    client.ask("GET", "/docs/%C3%BC%252e.txt")
-    client.ask("DELETE", "/ws/brand/%2e%2e/acme/%ff%0a{}")
-    client.ask("GET", f"/s/{_MARK}")
-    client.ask("GET", f"/s/{_MARK}/a.txt")
-    client.ask("GET", "/s/gone")
+        def note(seen: Seen, told: str, path: str, **fields: Any) -> None:
+            self.note(seen, told, path, **{**brand, **fields})
 
+        up = "/ws/brand/up.bin"
+        note(ask("PUT", up, b"12345"), "file.upload", "/up.bin", **_FIVE)
+        note(ask("PUT", up, [b"123", b"45"]), "file.upload", "/up.bin", **_FIVE)
+        note(self.client.break_upload(up, "Content-Length: 99999\r\n", b"123"), "file.upload",
+             "/up.bin", http__request__body__bytes=3, http__response__status_code=201,
+             http__response__body__bytes=3)  # fmt: skip
+        note(ask("DELETE", up), "file.delete", "/up.bin")
+        old = {"file__previous__path": "/a", "file__previous__name": "a"}
+        to = "http://files/ws/brand/b%20c"
+        note(ask("MOVE", "/ws/brand/a", Destination=to), "file.rename", "/b c", **old)
+        note(ask("COPY", "/ws/brand/a", Destination="/ws/brand/x/a"), "file.copy", "/x/a", **old)
+        note(ask("MKCOL", "/ws/brand/new/"), "folder.create", "/new", file__type="dir")
 
-# outcome or action with result and reason; workspace; path
-_TOLD: list[tuple[str, str | None, str | None]] = [
-    ("file.download success", None, "/docs/a.txt"),
-    ("file.download success", None, "/docs/a.txt"),
-    ("file.access success", None, "/docs/a.txt"),
-    ("file.download success", None, "/docs/a.txt"),
-    ("file.list success", None, "/docs"),
-    ("not_found", None, None),
-    ("not_an_act", None, None),
-    ("file.download denied permission", None, "/closed/x.txt"),
-    ("auth_challenge", None, None),
-    ("file.download denied bad_credentials", None, "/secret/a.txt"),
-    ("file.download success", None, "/secret/a.txt"),
-    ("file.upload success", "brand", "/up.bin"),
-    ("file.delete success", "brand", "/up.bin"),
-    ("file.rename success", "brand", "/b c"),
-    ("file.copy success", "brand", "/x/a"),
-    ("folder.create success", "brand", "/new"),
-    ("file.download success", None, "/docs/a.txt"),
-    ("file.download success", None, "/docs/a.txt"),
-    ("file.download success", None, "/docs/b c.txt"),
-    ("file.download success", None, "/docs/ü%2e.txt"),
-    ("file.delete success", "acme", "/\ufffd\n{}"),
-    ("share.open success", None, None),
-    ("share.download success", None, "/a.txt"),
-    ("share.open denied link_gone", None, None),
-]
+    def climb(self) -> None:
+        """Escapes, dots and odd names: the path is that of the file which Caddy served."""
+        a, y = "/docs/a.txt", "/docs/x/y.txt"
+        for target, path in (
+            ("/docs/x%2Fy.txt", y),
+            ("/docs%2Fx%2fy.txt", y),
+            ("/docs/%2e%2e/docs/a.txt", a),
+            ("/docs/..%2fdocs%2Fa.txt", a),
+            ("///docs//./a.txt", a),
+            ("/none#/../docs/a.txt", a),
+            ("/docs/b%20c.txt", "/docs/b c.txt"),
+            ("/docs/%C3%BC%252Fz.txt", "/docs/ü%2Fz.txt"),
+            ("/docs/a.txt%23x", "/docs/a.txt#x"),
+            ("/docs/a.txt#x", "/docs/a.txt#x"),
+        ):
+            seen = self.note(self.client.ask("GET", target), "file.download", path, **_SIZE)
+            assert seen.received == _SIZE["file__size"], target
+        self.note(self.client.ask("DELETE", "/ws/brand/%2e%2e/acme/%ff%0a{}"), "file.delete",
+                  "/\ufffd\n{}", workspace__id="acme", audit__flags=["bad_utf8"])  # fmt: skip
+        agent = 'x" \\ \t{"forged":1}'
+        self.note(self.client.ask("GET", a, User_Agent=agent), "file.download", a, **_SIZE)
+
+    def go_away(self) -> None:
+        """Break a download off, whole and in part."""
+        for head, flags in (("", None), ("Range: bytes=5-\r\n", ["partial"])):
+            seen = self.client.break_download("/docs/big.bin", head)
+            self.note(seen, "file.download error aborted", "/docs/big.bin", audit__flags=flags)
+
+    def forward(self) -> None:
+        """A header that names another client counts only from the trusted peer."""
+        a, header = "/docs/a.txt", "203.0.113.9"
+        for peer, client in ((TRUSTED, header), ("127.0.0.1", "127.0.0.1")):
+            seen = self.client.ask("GET", a, peer=peer, X_Forwarded_For=header)
+            behind: dict[str, Any] = {"source__ip": peer, "client__port": None}
+            behind = {} if client == peer else behind
+            self.note(seen, "file.download", a, client__ip=client, **_SIZE, **behind)
+
+    def babble(self) -> None:
+        """Send what is no request: Caddy logs none of it."""
+        for raw in (b"garbage\r\n\r\n", b"GET /docs/%zz HTTP/1.1\r\nHost: x\r\n\r\n"):
+            assert b" 400 " in self.client.send(raw)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a blank in its name, with files to serve."""
-    folder = tmp_path / "storage server"
-    for name in ("docs/a.txt", "docs/b c.txt", "docs/ü%2e.txt", "secret/a.txt"):
+def _link(token: str) -> str:
+    return "h_" + hmac.digest(KEY, token.encode(), "sha256").hex()[:32]
+
+
+def _site(folder: Path) -> None:
+    """Files to serve, in a folder with a blank in its name."""
+    names = ("a.txt", "b c.txt", "ü%2Fz.txt", "a.txt#x", "x/y.txt")
+    for name in (*(f"docs/{name}" for name in names), "secret/a.txt"):
         path = folder / "www" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("hello world")
-    return folder
+    (folder / "www" / "docs" / "long.txt").write_text("hello world" * 1_000)
+    with (folder / "www" / "docs" / "big.bin").open("wb") as big:
+        big.truncate(BIG)
 
 
-def _told(produced: Any, found: dict[str, Any]) -> str:
-    if produced.outcome != "event":
-        return str(produced.reason)
-    act = found["event"]
-    return " ".join(filter(None, (act["action"], found["audit"]["result"], act.get("reason"))))
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole script, done once against one server that has ended."""
+    folder = tmp_path_factory.mktemp("caddy") / "storage server"
+    _site(folder)
+    with caddy(folder, _SITE, _OPTIONS) as running:
+        script = Script(running.port)
+        for work in (script.download, script.refuse, script.change, script.climb, script.go_away,
+                     script.forward, script.babble):  # fmt: skip
+            work()
+        seen = [] if other.MISSING else _browse(f"http://127.0.0.1:{running.port}")
+    assert running.log.stat().st_mode & 0o777 == 0o640  # as the document says
+    return Run(running.log.read_bytes(), script.steps, seen, time.time_ns() // 1_000_000)
 
 
-def test_each_event_is_what_the_client_did(folder: Path, tmp_path: Path) -> None:
-    """Act, workspace and path as Caddy resolved them; status, bytes and port as the client saw."""
-    with _caddy(folder) as client:
-        _work(client)
-    key = tmp_path / "key"
-    key.write_bytes(b"k" * 32)
+def _browse(url: str) -> list[Seen]:
+    """Read the listings and files with rclone as a person does; return its requests."""
+    client = Rclone({"type": "http", "url": f"{url}/docs"})
+    assert "x/y.txt" in client.run("lsf", "-R", "it:").splitlines()
+    assert client.run("cat", "it:b c.txt") == "hello world"
+    assert client.run("cat", "--offset", "6", "--count", "3", "it:x/y.txt") == "wor"
+    client.run("cat", "it:x.txt", ok=False, url=f"{url}/closed")
+    return client.seen
+
+
+def _stream(folder: Path) -> Stream:
+    key = folder / "key"
+    key.write_bytes(KEY)
     key.chmod(0o600)
-    templates = ("/ws/{workspace}/{path*}", "/s/{share_token}", "/s/{share_token}/{path*}")
-    made = stream("caddy", key_file=key, paths=templates)
-
-    lines = (folder / "access.log").read_bytes().splitlines()
-    assert len(lines) == len(client.sent) == len(_TOLD)
-    for raw, sent, (told, workspace, path) in zip(lines, client.sent, _TOLD, strict=True):
-        produced = made.produce(as_line(raw))
-        found = json.loads(produced.documents[0].body) if produced.documents else {}
-        assert _told(produced, found) == told, raw
-        if found:
-            _compare(found, sent)
-            assert found.get("workspace", {}).get("id") == workspace
-            assert found.get("file", {}).get("path") == path
-            assert _MARK.encode() not in produced.documents[0].body
+    return stream("caddy", key_file=key, paths=TEMPLATES)
 
 
-def _compare(found: dict[str, Any], sent: Sent) -> None:
-    """What the client saw on the wire stands in the event."""
-    response = found["http"]["response"]
-    assert response["status_code"] == sent.status
-    assert response["body"]["bytes"] == sent.received
-    assert found["http"]["request"]["method"] == sent.method
-    assert found["client"] == {"ip": "127.0.0.1", "port": sent.port}
-    assert found["user_agent"]["original"] == "curl/8.5.0"
-    assert found["event"]["start"] <= found["@timestamp"]
-    partial = "partial" in found["audit"].get("flags", ())
-    assert partial is (sent.status == 206)
-    whole = found["event"]["action"] in {"file.download", "share.download"} and sent.status == 200
-    if whole:
-        assert found["file"]["size"] == sent.received
-    elif found["event"]["action"] == "file.upload":
-        assert found["file"]["size"] == 5
-    else:
-        assert "size" not in found.get("file", {})
+def _names(one: Told) -> tuple[str, str]:
+    """Return the id of a line's request and the port of its client."""
+    line = json.loads(one.raw)
+    return line["resp_headers"]["X-Request-Id"][0], line["request"]["remote_port"]
 
 
-def test_users_are_those_that_caddy_checked(folder: Path) -> None:
-    """Good credentials name the user; refused ones name nobody as actor."""
-    good = "Basic " + b64encode(b"bob:geheim").decode()
-    bad = "Basic " + b64encode(b"bob:falsch").decode()
-    with _caddy(folder) as client:
-        client.ask("GET", "/secret/a.txt", Authorization=good)
-        client.ask("GET", "/secret/a.txt", Authorization=bad)
-        client.ask("GET", "/docs/a.txt")
-    made = stream("caddy")
-    lines = (folder / "access.log").read_bytes().splitlines()
-    found = [json.loads(made.produce(as_line(raw)).documents[0].body) for raw in lines]
+def _lines(run: Run, folder: Path) -> dict[str, Told]:
+    lines = told(_stream(folder), run.log)
+    return {name: one for one in lines for name in _names(one)}
 
-    assert [one["audit"]["actor"] for one in found] == ["bob", "anonymous", "anonymous"]
-    assert found[0]["user"] == {"name": "bob"}
-    assert "user" not in found[1]
-    assert found[1]["audit"]["verb"] == "BLOCKED"
-    assert found[2]["http"]["request"]["id"] == "req-7"
+
+def test_each_event_is_what_the_client_did(run: Run, tmp_path: Path) -> None:
+    """Every request becomes the whole event that is expected, or none, as said."""
+    known = _lines(run, tmp_path)
+    for step in run.steps:
+        one = known[step.seen.request_id or str(step.seen.port)]
+        check("caddy", one, step.seen, step.told, step.fields, ended_ms=run.ended_ms)
+
+
+_NO: Final = "file.access denied permission"
+# What rclone read, in its order; its looks (HEAD) are none of these.
+_ACTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("file.list", "/docs", {"file__type": "dir"}),
+    ("file.list", "/docs/x", {"file__type": "dir"}),
+    ("file.download", "/docs/b c.txt", _SIZE),
+    ("file.download", "/docs/x/y.txt", _PARTIAL),
+    (_NO, "/closed/x.txt", {}),
+    (_NO, "/closed/x.txt", {}),
+]
+
+
+@pytest.mark.skipif(other.MISSING is not None, reason=str(other.MISSING))
+def test_what_rclone_read_is_told_in_its_order(run: Run, tmp_path: Path) -> None:
+    """Each request of rclone has its line; listings, downloads and what was closed are acts."""
+    known = _lines(run, tmp_path)
+    acts = iter(_ACTS)
+    for seen in run.rclone:
+        one = known[str(seen.request_id)]
+        if seen.method == "HEAD" and seen.status != 403:
+            assert one.outcome == "ignored"
+            continue
+        length = seen.headers.get("content-length")
+        seen.received = int(length) if length and seen.method == "GET" else None
+        act, path, fields = next(acts)
+        fields = {"file__path": path, **_FAR, **fields}
+        check("caddy", one, seen, act, fields, ended_ms=run.ended_ms)
+    assert next(acts, None) is None
+
+
+def test_no_line_is_lost_and_no_secret_is_told(run: Run, tmp_path: Path) -> None:
+    """Whatever clients send: an event or a known reason, the same bytes again, and no secret."""
+    lines = told(_stream(tmp_path), run.log)
+    again = told(_stream(tmp_path), run.log)
+
+    assert MARK.encode() in run.log
+    assert {one.outcome for one in lines} == {"event", "ignored"}
+    assert [one.bodies for one in lines] == [one.bodies for one in again]
+    for one in lines:
+        assert not any(MARK.encode() in body for body in one.bodies), one.raw
+    assert len(lines) == len(run.steps) + len(run.rclone)

@@ -25,7 +25,7 @@ def test_a_download_is_told_whole() -> None:
         caddy(
             user_id="john@dosya.dev",
             headers={"Authorization": ["REDACTED"]},
-            resp_headers={"X-Request-Id": ["req-7"]},
+            resp_headers={"X-Request-Id": ["req-7"], "Content-Length": ["11"]},
         )
     )
     found.pop("agent")
@@ -241,15 +241,49 @@ def test_unknown_keys_are_counted_and_header_names_are_not() -> None:
 
 def test_a_compressed_reply_and_an_unread_body_give_no_size() -> None:
     """`file.size` needs a proof."""
-    packed = _event(caddy(resp_headers={"Content-Encoding": ["gzip"]}))
+    headers = {"Content-Encoding": ["gzip"], "Content-Length": ["11"]}
+    packed = _event(caddy(resp_headers=headers))
+    endless = _event(caddy(resp_headers={}))
     unread = _event(caddy(method="PUT", status=201, headers={"Content-Length": ["11"]}))
     read = _event(
         caddy(method="PUT", status=201, bytes_read=11, headers={"Content-Length": ["11"]})
     )
 
     assert "size" not in packed["file"]
+    assert "size" not in endless["file"]
     assert "size" not in unread["file"]
     assert read["file"]["size"] == 11
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "length", "reason"),
+    [
+        ("GET", 200, "12", "aborted"),
+        ("GET", 206, "12", "aborted"),
+        ("GET", 200, "11", None),
+        ("GET", 200, "much", None),
+        ("GET", 304, "12", None),
+        ("PUT", 201, "12", None),
+    ],
+)
+def test_fewer_bytes_than_promised_are_an_aborted_download(
+    method: str, status: int, length: str, reason: str | None
+) -> None:
+    """Caddy logs the status that it sent, and the length that it meant to send."""
+    line = caddy(method=method, status=status, resp_headers={"Content-Length": [length]})
+    found = _event(line)
+
+    assert found["event"].get("reason") == reason
+    assert found["audit"]["result"] == ("error" if reason else "success")
+
+
+def test_a_hash_is_no_end_of_a_path() -> None:
+    """Caddy looks for the file behind `#`, too: the workspace is the one that it touched."""
+    line = caddy(uri="/ws/acme/#/../../brand/a.txt?x#y")
+    found = _event(line, paths=("/ws/{workspace}/{path*}",))
+
+    assert found["workspace"] == {"id": "brand"}
+    assert found["file"]["path"] == "/a.txt"
 
 
 def test_long_texts_are_cut_and_flagged() -> None:

@@ -104,6 +104,64 @@ def test_the_raw_path_is_for_front_controllers() -> None:
     assert _event("nginx-json", line, path_from="raw")["file"]["path"] == "/docs/a b.txt"
 
 
+_WS: tuple[str, ...] = ("/ws/{workspace}/{path*}",)
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "uri", "paths", "told"),
+    [
+        # the page that tells the failure is not what was asked for
+        ("403", "/ws/brand/%61.txt?x", "/403.html", _WS, ("brand", "/a.txt")),
+        ("502", "/docs/a.txt", "/50x.html", (), (None, "/docs/a.txt")),
+        # nginx rewrote the path; only that one lies in a workspace
+        ("403", "/old/a.txt", "/ws/brand/a.txt", _WS, ("brand", "/a.txt")),
+        ("200", "/", "/index.html", (), (None, "/index.html")),
+    ],
+)
+def test_what_failed_is_named_by_what_was_asked_for(
+    status: str, raw: str, uri: str, paths: tuple[str, ...], told: tuple[str | None, str]
+) -> None:
+    """`error_page` changes $uri: a refused request is no request for the error page."""
+    line = line_of(NGINX, method="GET", status=status, raw_path=raw, path=uri)
+    found = _event("nginx-json", line, paths=paths)
+
+    assert (found.get("workspace", {}).get("id"), found["file"]["path"]) == told
+
+
+@pytest.mark.parametrize(
+    ("whole", "encoding", "size"), [("11", "", 11), ("", "", None), ("12", "", None),
+                                    ("11", "gzip", None), (None, None, None)],
+)  # fmt: skip
+def test_the_size_of_a_download_needs_a_proof(
+    whole: str | None, encoding: str | None, size: int | None
+) -> None:
+    """In chunks or compressed, the bytes of a reply are not those of the file."""
+    line = line_of(NGINX, method="GET", status="200", sent="11", whole=whole, encoding=encoding)
+    found = _event("nginx-json", line)
+
+    assert found["file"].get("size") == size
+    assert found["http"]["response"]["body"]["bytes"] == 11
+
+
+@pytest.mark.parametrize("status", ["400", "401", "403", "413", "502"])
+def test_an_announced_body_was_not_received(status: str) -> None:
+    """The length in the header of a request that failed is a plan, not bytes that moved."""
+    line = line_of(NGINX, method="PUT", status=status, length="9999999999", completion="")
+    found = _event("nginx-json", line)
+
+    assert "body" not in found["http"]["request"]
+    assert "size" not in found["file"]
+
+
+def test_only_an_upload_can_be_broken_off() -> None:
+    """A POST beyond the templates is no upload, so it is none that failed."""
+    line = line_of(NGINX, method="POST", path="/login", status="400", completion="")
+    below = line_of(NGINX, method="POST", path="/ws/brand/a", status="400", completion="")
+
+    assert _outcome("nginx-json", line) == "ignored bad_request"
+    assert _event("nginx-json", below, paths=_WS)["event"]["reason"] == "aborted"
+
+
 def test_a_decoded_path_is_not_decoded_again() -> None:
     """The $uri of nginx is decoded: what looks like an escape, query or fragment is a name."""
     found = _event("nginx-json", line_of(NGINX, path="/ws/a/100%25?x#y.txt"),

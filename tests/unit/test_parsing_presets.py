@@ -97,6 +97,33 @@ def test_outcomes_of_a_field_map(tmp_path: Path, line: str, outcome: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kind", "code", "flags", "size"),
+    [
+        ("part", 0, ["ambiguous_action"], 12),
+        ("x", 14, ["ambiguous_action"], None),
+        ("x", 0, None, 12),
+    ],
+)
+def test_a_flag_of_several_conditions(
+    tmp_path: Path, kind: str, code: int, flags: list[str] | None, size: int | None
+) -> None:
+    """One of several conditions is enough; a field's own condition says when it is read."""
+    text = FILEBOX.replace("bytes, as: int}", "bytes, as: int, when: {code: 0}}")
+    text += "flags: {ambiguous_action: [{obj.kind: part}, {op: put, code: 14}]}\n"
+    line = {
+        "ts": "2026-04-14T10:32:15Z",
+        "op": "put",
+        "code": code,
+        "obj": {"path": "/x", "bytes": 12, "kind": kind},
+    }
+    raw = b"api | " + msgspec.json.encode(line)
+    found = event(stream(written(tmp_path, text)).produce(as_line(raw)))
+
+    assert found["audit"].get("flags") == flags
+    assert found["file"].get("size") == size
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("preset: filebox", "preset: File Box", "preset"),
@@ -115,6 +142,7 @@ def test_outcomes_of_a_field_map(tmp_path: Path, line: str, outcome: str) -> Non
         ("result: denied, reason: permission", "reason: permission", "needs one of"),
         ("{code: 0}, result: success", "{code: 0}, result: success, reason: quota", "a reason"),
         ("{op: [ping, stat]", "{op: {is: ping}", "no text, number"),
+        ("labels:", "flags: {odd: [{op: {is: ping}}]}\nlabels:", "flags: odd"),
         ("format: rfc3339}", "format: roman}", "is no format"),
         ("format: rfc3339}", 'format: "%Y-%m-%d %H:%M:%S"}', "has no zone"),
         ("format: rfc3339}", 'format: "%Y %q"}', "cannot be read"),

@@ -15,7 +15,8 @@ from auditship_agent.line import Dead, Ignored, Record, Verdict
 from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats, too_deep
 from auditship_agent.parsing.fit import Fitter
 from auditship_agent.parsing.http import HttpRules, Request
-from auditship_agent.parsing.paths import Templates
+from auditship_agent.parsing.kinds import integer
+from auditship_agent.parsing.paths import Templates, resolve
 from auditship_agent.parsing.preset import Unknown
 from auditship_agent.parsing.times import NS_PER_MS, Time, epoch, span_ns, web_server
 from auditship_indexer.event.fields import MAX_INTEGER
@@ -40,6 +41,7 @@ class _Headers(Struct, gc=False):
 class _ReplyHeaders(Struct, gc=False):
     request_id: _Texts | None = field(default=None, name="X-Request-Id")
     encoding: Raw | UnsetType = field(default=UNSET, name="Content-Encoding")
+    length: _Texts | None = field(default=None, name="Content-Length")
 
 
 class _Request(Struct, forbid_unknown_fields=True, gc=False):
@@ -66,6 +68,7 @@ class _Caddy(Struct, forbid_unknown_fields=True, gc=False):
     size: _Size | None = None
     status: Annotated[int, Meta(ge=0, le=999)] | None = None
     resp_headers: _ReplyHeaders | None = None
+    uuid: str | None = None  # where the configuration speaks of {http.request.uuid}
 
 
 _FIELDS: Final = {
@@ -85,7 +88,9 @@ _FIELDS: Final = {
     "size": "http.response.body.bytes",
     "status": "http.response.status_code",
     "resp_headers": "http.request.id",
+    "uuid": "http.request.id",
     "resp_headers.X-Request-Id": "http.request.id",
+    "resp_headers.Content-Length": "file.size",
 }
 _OPEN: Final = frozenset({"request.headers", "resp_headers"})
 _TOP: Final = frozenset({"ts", "status", "request"})
@@ -146,7 +151,9 @@ class CaddyPreset:
         time = _time(_raw(caddy.ts))
         if time is None:
             return Dead("bad_time", "ts is no time that Caddy writes")
-        found = self._rules.judge(_asked(caddy, request), time.ms)
+        asked = _asked(caddy, request)
+        forced = None if asked.proves_size else _broken_off(caddy, request)
+        found = self._rules.judge(asked, time.ms, forced)
         if isinstance(found, Ignored):
             return found
         _complete(found, caddy, request)
@@ -211,20 +218,37 @@ def _text(raw: bytes) -> str:
 def _asked(caddy: _Caddy, request: _Request) -> Request:
     headers = request.headers or _Headers()
     reply = caddy.resp_headers or _ReplyHeaders()
-    whole = headers.length is None or headers.length[0] == str(caddy.bytes_read)
-    method = request.method or ""
+    method, uri = request.method or "", request.uri or ""
+    # A body that was not read whole, was sent compressed, or without saying how long it would be,
+    # has not the size of the file.
+    if method == "GET":
+        length = reply.length
+        whole = length is not None and length[0] == str(caddy.size) and reply.encoding is UNSET
+    else:
+        whole = headers.length is None or headers.length[0] == str(caddy.bytes_read)
     return Request(
         method=method,
         status=caddy.status or 200,
-        uri=request.uri or "",
+        uri=uri,
         credentials=headers.authorization is not UNSET,
         user=caddy.user_id or None,
         destination=headers.destination[0] if headers.destination else None,
         received=caddy.bytes_read,
         sent=caddy.size,
-        # A body that was not read whole, or sent compressed, has not the size of the file.
-        proves_size=reply.encoding is UNSET if method == "GET" else whole,
+        proves_size=whole,
+        resolved=resolve(uri, fragment=False),
     )
+
+
+def _broken_off(caddy: _Caddy, request: _Request) -> tuple[str, str | None] | None:
+    """Return the result of a download whose reply was to be longer than what was sent."""
+    reply = caddy.resp_headers
+    if request.method != "GET" or caddy.status not in {0, 200, 206}:
+        return None
+    if caddy.size is None or reply is None or reply.length is None:
+        return None
+    length = integer(reply.length[0])
+    return ("error", "aborted") if length is not None and caddy.size < length else None
 
 
 def _complete(record: Record, caddy: _Caddy, request: _Request) -> None:
@@ -237,6 +261,8 @@ def _complete(record: Record, caddy: _Caddy, request: _Request) -> None:
     reply = caddy.resp_headers
     if reply is not None and reply.request_id:
         record.request_id = reply.request_id[0] or None
+    else:
+        record.request_id = caddy.uuid or None
     if record.client_ip == request.remote_ip and request.remote_port:
         port = request.remote_port
         if port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65_536:  # noqa: PLR2004 - TCP

@@ -39,7 +39,6 @@ class Filling:
         self._proxies = Proxies(source.trusted_proxies)
         self._get_forwarded = self.getter("forwarded_for")
         self._get_user = None if form.http else self.getter("user")
-        self._user_holds = self._condition("user")
         taken = _BY_HTTP if form.http else frozenset[str]()
         self._constants = [
             (TARGETS[name][0], one.value, self._condition(name))
@@ -57,9 +56,15 @@ class Filling:
         self.has_credentials = self._credentials(users)
 
     def getter(self, name: str) -> Getter | None:
-        """Return what reads a field's value as it stands in the log, None: it is not mapped."""
+        """Return what reads a field's value as it stands in the log, None: it is not mapped.
+
+        Where the `when` of the field does not hold, the value is absent.
+        """
         one = self._fields.get(name)
-        return None if one is None or one.source is None else self._picker(one)
+        if one is None or one.source is None:
+            return None
+        get, holds = self._picker(one), self._condition(name)
+        return get if holds is None else lambda values: get(values) if holds(values) else None
 
     def texts(self, name: str) -> Getter:
         """Return what reads a field whose empty text says something, unlike its absence."""
@@ -124,7 +129,7 @@ class Filling:
         if self._get_user is None:
             return
         name = self._get_user(values)
-        if name is None or (self._user_holds is not None and not self._user_holds(values)):
+        if name is None:
             return
         if not isinstance(name, str):
             dropped.add("audit.actor")

@@ -5,6 +5,7 @@ field that the schema does not have, a read below `secrets`, an action that cann
 """
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -116,7 +117,7 @@ class Form(Struct, frozen=True, forbid_unknown_fields=True):
     time: TimeForm | None = None
     fields: dict[str, Paths | FieldForm] = {}
     labels: dict[str, str] = {}
-    flags: dict[str, When] = {}
+    flags: dict[str, When | tuple[When, ...]] = {}  # of several one has to match
     ignore: tuple[When, ...] = ()
     each: Each | None = None
     action: ActionForm | None = None
@@ -187,6 +188,12 @@ def fields_of(form: Form) -> dict[str, FieldForm]:
     }
 
 
+def flags_of(form: Form) -> Iterator[tuple[str, When]]:
+    """Yield each flag of a form with each of its conditions."""
+    for name, whens in form.flags.items():
+        yield from ((name, when) for when in (whens if isinstance(whens, tuple) else (whens,)))
+
+
 def sources(paths: Paths | None) -> tuple[str, ...]:
     """Return dotted paths as a tuple."""
     if paths is None:
@@ -252,7 +259,7 @@ def _outcome_problems(form: Form) -> list[str]:
     for number, rule in enumerate(_rules(form)):
         found += [f"result: rule {number + 1}: {problem}" for problem in _rule_problems(rule)]
     ignores = [("ignore", one) for one in form.ignore]
-    for where, when in (*ignores, *((f"flags: {name}", one) for name, one in form.flags.items())):
+    for where, when in (*ignores, *((f"flags: {name}", one) for name, one in flags_of(form))):
         if problem := check_when(when):
             found.append(f"{where}: {problem}")
     return found

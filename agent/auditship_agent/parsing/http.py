@@ -90,15 +90,16 @@ class HttpRules:
     ) -> Record | Ignored:
         """Return the act with path, result, actor and sizes filled in, or why there is none.
 
-        `forced` is a result with its reason that the log tells, whatever the status.
+        `forced` is a result with its reason that the log tells, whatever the status; an error makes
+        no act of a POST that is none.
         """
         resolved = request.resolved or resolve(request.uri)
         place = self._templates.place(resolved)
-        found = (
-            self._decide(request, resolved, place)
-            if forced is None
-            else (_attempt(request.method, resolved, place), *forced)
-        )
+        found: tuple[str, str, str | None] | Ignored
+        if forced is None or (forced[0] == "error" and not _may_act(request.method, place)):
+            found = self._decide(request, resolved, place)
+        else:
+            found = (_attempt(request.method, resolved, place), *forced)
         if isinstance(found, Ignored):
             return found
         action, result, reason = found
@@ -127,7 +128,7 @@ class HttpRules:
     def _plain(
         self, method: str, status: int, resolved: Resolved, place: Place
     ) -> tuple[str, str, str | None] | Ignored:
-        acts = method in _ATTEMPTS and (method != "POST" or place.templated)
+        acts = method in _ATTEMPTS and _may_act(method, place)
         if acts and (done := _DONE.get((method, status))):
             if done == "file.download" and resolved.slash:
                 done = "file.list"
@@ -184,6 +185,11 @@ def by_status(  # noqa: PLR0911 - a row of the table each
 
 def _folder(path: str | None) -> str | None:
     return path and path.rpartition("/")[0]
+
+
+def _may_act(method: str, place: Place) -> bool:
+    """Return whether this is no POST, or one to a path where files are uploaded."""
+    return method != "POST" or place.templated
 
 
 def _attempt(method: str, resolved: Resolved, place: Place) -> str:

@@ -20,7 +20,7 @@ from auditship_agent.parsing.decode import (
     too_deep,
 )
 from auditship_agent.parsing.filling import Filling
-from auditship_agent.parsing.form import Form, sources
+from auditship_agent.parsing.form import Form, flags_of, sources
 from auditship_agent.parsing.mapped_http import Asked, MappedHttp
 from auditship_agent.parsing.naming import Repeats, known
 from auditship_agent.parsing.outcome import Decision, Outcome, Rules, ignoring
@@ -71,7 +71,7 @@ class MappedPreset:
         self._ignores = ignoring(form.ignore, source.ignore, nothing)
         skipped = frozenset({"internal"}) if source.internal == "event" else frozenset[str]()
         rules = Rules(form, nothing, skipped)
-        self._flags = [(name, condition(when, nothing)) for name, when in form.flags.items()]
+        self._flags = [(name, condition(when, nothing)) for name, when in flags_of(form)]
         self._each = _each(form, nothing)
         self._http = MappedHttp(form, source, self._fill, rules, templates) if form.http else None
         self._outcome = Outcome(

@@ -1,5 +1,7 @@
 """`http: true` of a preset file: method, status and path make a request, section 3 judges it."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from auditship_agent.config import SourceConfig
@@ -9,9 +11,11 @@ from auditship_agent.parsing.form import Form, Rule
 from auditship_agent.parsing.http import HttpRules, Request
 from auditship_agent.parsing.kinds import integer
 from auditship_agent.parsing.outcome import Rules, verdict_of
-from auditship_agent.parsing.paths import Templates, resolve, resolved
+from auditship_agent.parsing.paths import Resolved, Templates, resolve, resolved
 from auditship_agent.parsing.pick import Getter, Values
 from auditship_indexer.errors import ConfigError
+
+_FAILED: Final = 400  # the first status of a request that failed
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -44,6 +48,9 @@ class MappedHttp:
                 hint="leave path_from out, or use a preset with the field raw_path",
             )
         self._is_raw = raw or fill.kind(path) == "raw_path"
+        # also where `file.path` is what the server made of it: for what failed
+        self._asked = None if self._is_raw else fill.getter("raw_path")
+        self._templates = templates
         self._method = fill.texts("http.request.method")
         self._path = fill.texts(path)
         self._status = fill.texts("http.response.status_code")
@@ -51,6 +58,8 @@ class MappedHttp:
         self._destination = fill.getter("destination")
         self._received = fill.getter("http.request.body.bytes")
         self._sent = fill.getter("http.response.body.bytes")
+        self._encoding = fill.getter("content_encoding")
+        self._length = fill.getter("content_length")
         self._has_credentials = fill.has_credentials
         self._rules = rules
         self._judge = HttpRules(
@@ -73,6 +82,7 @@ class MappedHttp:
         code = integer(status)
         if code is None or code not in range(1000):
             return Dead("bad_field", "status is not a number from 0 to 999")
+        sent = _size(self._sent, values)
         request = Request(
             method=method,
             status=code,
@@ -81,10 +91,32 @@ class MappedHttp:
             user=_somebody(self._user, values),
             destination=_text(self._destination, values),
             received=_size(self._received, values),
-            sent=_size(self._sent, values),
-            resolved=resolve(path) if self._is_raw else resolved(path),
+            sent=sent,
+            proves_size=method != "GET" or self._is_whole(values, sent),
+            resolved=self._resolved(values, path, code),
         )
         return Asked(self._judge, request, _forced(rule))
+
+    def _resolved(self, values: Values, path: str, status: int) -> Resolved:
+        """Return the path of a request. That of a failed one may be the page that tells it.
+
+        So a failed request is named by what was asked for, unless only the path that the server
+        made of it lies in one of the source's templates.
+        """
+        if self._is_raw:
+            return resolve(path)
+        found = resolved(path)
+        if status < _FAILED or (raw := _text(self._asked, values)) is None:
+            return found
+        asked = resolve(raw)
+        place = self._templates.place
+        return found if place(found).templated and not place(asked).templated else asked
+
+    def _is_whole(self, values: Values, sent: int | None) -> bool:
+        """Return whether the bytes of a reply are those of the file, as far as the log tells."""
+        if _text(self._encoding, values) is not None:
+            return False
+        return self._length is None or _size(self._length, values) == sent
 
 
 def _forced(rule: Rule | None) -> tuple[str, str | None] | None:

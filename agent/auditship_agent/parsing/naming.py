@@ -1,7 +1,7 @@
 """Which keys of a log a preset file names: those that decide, and those that are known at all."""
 
 from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats
-from auditship_agent.parsing.form import FieldForm, Form, fields_of, sources
+from auditship_agent.parsing.form import FieldForm, Form, fields_of, flags_of, sources
 from auditship_agent.parsing.pick import picker
 
 _OF_REQUEST = ("http.request.method", "http.response.status_code", "file.path", "raw_path")
@@ -51,7 +51,7 @@ def known(form: Form) -> frozenset[str]:
     paths = {*form.secrets, *form.known, *form.labels.values(), *deciding(form)}
     for one in fields_of(form).values():
         paths |= {*sources(one.source), *(one.when or ())}
-    for when in (*form.ignore, *form.flags.values()):
+    for when in (*form.ignore, *(when for _, when in flags_of(form))):
         paths |= set(when)
     if form.each is not None:
         paths |= {*sources(form.each.source), *form.each.when}

@@ -40,10 +40,14 @@ class Place(Struct, frozen=True, gc=False):
     templated: bool = False
 
 
-def resolve(uri: str) -> Resolved:
-    """Return the path of a request target. Never raises; oddities are flags."""
+def resolve(uri: str, *, fragment: bool = True) -> Resolved:
+    """Return the path of a request target. Never raises; oddities are flags.
+
+    `fragment` says whether the server takes `#` for the end of the path, as nginx does; to Go's
+    servers it is a character like any other.
+    """
     path = uri
-    for mark in "?#":
+    for mark in "?#" if fragment else "?":
         path = path.partition(mark)[0]
     if not path.startswith("/") and (absolute := _ABSOLUTE.match(path)):
         path = path[absolute.end() :]

@@ -83,6 +83,8 @@ PSEUDO: Final[dict[str, tuple[str, str]]] = {
     "credentials": ("credentials", "text"),  # whether any were sent
     "destination": ("destination", "text"),  # header of MOVE and COPY
     "forwarded_for": ("forwarded_for", "text"),  # believed only through trusted proxies
+    "content_encoding": ("content_encoding", "text"),  # of a reply: its bytes are not the file's
+    "content_length": ("content_length", "int"),  # of a reply: None, and its size is not known
     "raw_path": ("raw_path", "raw_path"),  # instead of `file.path` with `path_from: raw`
 }
 
