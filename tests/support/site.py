@@ -15,9 +15,11 @@ import gzip
 import io
 import itertools
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -38,9 +40,9 @@ from auditship_agent.config import (
     WatchConfig,
 )
 from auditship_agent.deadletter import DeadLetter, records
-from auditship_agent.durable import RealDisk
 from auditship_agent.runner.agent import Agent, build
 from auditship_agent.runner.loop import Loop
+from auditship_agent.runner.report import health_of
 from auditship_agent.source.logfile import LogFile
 from auditship_agent.source.orphans import Orphan
 from auditship_indexer.event.identity import generation
@@ -48,34 +50,18 @@ from auditship_indexer.log import Log
 from auditship_indexer.opensearch import Connection
 from support.bulk import BulkServer
 from support.clock import START_MS, TestClock
+from support.disk import FastDisk
 from support.log_folder import LOG, LogFolder
 from support.oracle import SERVER, Story, Written, generation_of, id_of
 
 PATIENCE_S: Final = 30.0
+_TIME: Final = re.compile(rb'"time": ?"([^"]+)"')
 _regions: Final = itertools.count(1)
 
 
 __all__ = ["LOG", "FastDisk", "MakeSite", "Site"]
 
 MakeSite = Callable[..., "Site"]
-
-
-class FastDisk(RealDisk):
-    """Without fsync: these tests lose processes, not power. `saved` is told of each checkpoint."""
-
-    def __init__(self) -> None:
-        self.saved: Callable[[], None] = lambda: None
-
-    def replace(self, source: Path, target: Path) -> None:
-        super().replace(source, target)
-        if source.name == "checkpoint.new":
-            self.saved()
-
-    def sync_folder(self, folder: Path) -> None:
-        """Nothing to do."""
-
-    def sync_file(self, path: Path) -> None:
-        """Nothing to do."""
 
 
 class Site(LogFolder):
@@ -111,7 +97,6 @@ class Site(LogFolder):
         self.config = AgentConfig(
             server=ServerConfig(SERVER, self.region),
             sources=(SourceConfig(**settings),),
-            opensearch=Connection(hosts=(server.address,)),
             **{**self._sections(), **sections},
         )
         self.agent: Agent | None = None
@@ -119,6 +104,7 @@ class Site(LogFolder):
 
     def _sections(self) -> dict[str, Any]:
         return {
+            "opensearch": Connection(hosts=(self.server.address,)),
             "state": StateConfig(dir=str(self.state)),
             "batch": BatchConfig(max_events=50, max_age_s=0.05),
             "delivery": DeliveryConfig(retry_max_s=0.05, timeout_s=10, gzip=False),
@@ -181,6 +167,23 @@ class Site(LogFolder):
         catalog = self.running.pipeline.catalog
         unread = any(file.dirty for file in catalog.files.values())
         return self.running.pipeline.is_idle and not catalog.is_busy and not unread
+
+    def endure(self, seconds: float, *, step_s: float) -> None:
+        """Let time pass whatever is pending; a turn each `step_s`, and one for each reply."""
+        agent, until = self.running, self.clock.monotonic() + seconds
+        while self.clock.monotonic() < until:
+            self.loop.turn()
+            if agent.pipeline.delivery.in_flight:
+                agent.wake.wait(PATIENCE_S)
+            else:
+                self.clock.advance(step_s)
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Step the agent until it holds."""
+        until = time.monotonic() + PATIENCE_S
+        while not holds():
+            self._step()
+            assert time.monotonic() < until, f"not yet: {self.told.getvalue()[-3000:]}"
 
     def stop(self) -> None:
         """End the agent as SIGTERM does, once everything has its outcome."""
@@ -278,6 +281,17 @@ class Site(LogFolder):
     def _decoded(self) -> dict[str, dict[str, Any]]:
         return {id_: json.loads(body) for id_, body in self.documents().items()}
 
+    def acked(self) -> int:
+        """Return up to where the checkpoint says that the log is done."""
+        assert self.running.pipeline.save()
+        snapshot = self.snapshot()
+        assert snapshot is not None
+        return max((one.acked for one in snapshot.entries), default=0)
+
+    def health(self) -> list[str]:
+        """Return why the agent is not well."""
+        return health_of(self.running)
+
     def letters(self) -> list[DeadLetter]:
         """Return the open dead letters."""
         return list(records(self.state / "dead-letter"))
@@ -321,7 +335,7 @@ class Site(LogFolder):
         gaps = self.gaps()
         expected: set[str] = set()
         for line, stories in self._all_lines().items():
-            id_ = id_of(line.first, line.offset, line.raw, START_MS)
+            id_ = id_of(line.first, line.offset, line.raw, _time_ms(line.raw))
             outcomes = [f"stored {id_}"] if id_ in stored else []
             expected |= {id_} & stored
             outcomes += [
@@ -382,6 +396,12 @@ class Site(LogFolder):
             data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
             end = data.rfind(b"\n") + 1
             assert (file.file_id.inode, file.first.hex(), end) in acked, file.path
+
+
+def _time_ms(raw: bytes) -> int:
+    """Return the time in a line; lines without one cannot be stored."""
+    found = _TIME.search(raw)
+    return int(datetime.fromisoformat(found[1].decode()).timestamp() * 1000) if found else START_MS
 
 
 def _sha(raw: bytes) -> str:

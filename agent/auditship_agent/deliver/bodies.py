@@ -86,25 +86,29 @@ class Bodies:
         self.bytes -= size_of(waiting.body)
         self.indices.answered(waiting.body.index)
 
-    def send_again(self, waiting: Waiting, *, halve: bool = False) -> None:
+    def send_again(self, waiting: Waiting, *, halve: bool = False) -> Settled | None:
         """The outcome is unknown: the same ids again, in halves when it may be the size."""
         waiting.lost += 1
         if halve or waiting.lost >= _LOST_IN_A_ROW:
-            self._halve(waiting)
-        else:
-            self.put_back(waiting)
+            return self._halve(waiting)
+        self.put_back(waiting)
+        return None
 
-    def _halve(self, waiting: Waiting) -> None:
-        """Put a body back in two halves; a single document stays whole."""
+    def _halve(self, waiting: Waiting) -> Settled | None:
+        """Put a body back in two halves; a single document stays whole.
+
+        Halves hold the lines of their documents alone, so the lines without one are settled here.
+        """
         items = waiting.body.items
         if len(items) == 1:
             self.put_back(waiting)
-            return
+            return None
         middle = _middle(items)
         self._lines.part(items, middle)
         for half in reversed(cut(waiting.body, (range(middle), range(middle, len(items))))):
             again = Waiting(half, waiting.due, doubtful_since=waiting.doubtful_since)
             self.put_back(again)
+        return Settled(waiting.body, tuple(range(len(items))))
 
     # -- requests that were refused for what is in them -----------------------------------
 
@@ -117,8 +121,7 @@ class Bodies:
         elif waiting.doubtful_since is None:
             waiting.doubtful_since = now
         if len(waiting.body.items) > 1:
-            self._halve(waiting)
-            return None
+            return self._halve(waiting)
         return self._one_too_much(waiting, judgment, now, kind="too_large" if is_large else "")
 
     def _learn(self, body: Body) -> None:

@@ -196,8 +196,7 @@ class Delivery:
         self._metrics.request_seconds.observe(reply.seconds)
         host, sent_at = reply.use.host, self._clock.monotonic() - reply.seconds
         if isinstance(reply.answer, UnreachableError):
-            self._unreachable(waiting, host, reply.answer, sent_at)
-            return None
+            return self._unreachable(waiting, host, reply.answer, sent_at)
         if isinstance(reply.answer, UnprotectedError):
             self._count("hold", "no_template")
             self._bodies.put_back(waiting)
@@ -210,8 +209,7 @@ class Delivery:
         if judgment.course in {Course.SPLIT, Course.TOO_LARGE}:
             self._count("retry", judgment.type)
             return self._bodies.too_much(waiting, judgment, self._clock.monotonic())
-        self._not_taken(waiting, host, judgment, sent_at)
-        return None
+        return self._not_taken(waiting, host, judgment, sent_at)
 
     def _learn_time(self, date: str) -> None:
         """Take the time from a reply (RFC 9110, 6.6.1); one that cannot be read says nothing."""
@@ -228,31 +226,33 @@ class Delivery:
 
     def _unreachable(
         self, waiting: Waiting, host: Host, error: UnreachableError, sent_at: float
-    ) -> None:
+    ) -> Settled | None:
         """No whole reply: whether anything was stored is unknown, so the same ids go again."""
         self._count("hold" if error.kind == "tls" else "unknown", error.kind)
-        if error.kind == "tls":
+        settled = None
+        if error.kind in {"tls", "refused"}:  # nothing was sent: the body is not to blame
             self._bodies.put_back(waiting)
+        else:
+            settled = self._bodies.send_again(waiting, halve=error.kind in {"oversize", "timeout"})
+        if error.kind == "tls":
             self._cluster.needs_person(host, f"TLS: {error}", sent_at)
         elif error.kind == "oversize":
-            self._bodies.send_again(waiting, halve=True)
             self._cluster.answered_badly(host, str(error), sent_at)
         else:
-            if error.kind == "refused":  # nothing was sent: the body is not to blame
-                self._bodies.put_back(waiting)
-            else:
-                self._bodies.send_again(waiting, halve=error.kind == "timeout")
             self._cluster.lost(host, str(error), sent_at)
+        return settled
 
-    def _not_taken(self, waiting: Waiting, host: Host, judgment: Judgment, sent_at: float) -> None:
+    def _not_taken(
+        self, waiting: Waiting, host: Host, judgment: Judgment, sent_at: float
+    ) -> Settled | None:
         """The request was refused for no fault of its documents, or the reply is none."""
         course = judgment.course
         outcome = "retry" if course is Course.BUSY else course.value
         self._count(outcome, judgment.type)
         if course is Course.UNKNOWN:
-            self._bodies.send_again(waiting)
+            settled = self._bodies.send_again(waiting)
             self._cluster.answered_badly(host, judgment.why, sent_at)
-            return
+            return settled
         self._bodies.put_back(waiting)
         if course is Course.HOLD:
             self._cluster.needs_person(host, judgment.why, sent_at)
@@ -260,6 +260,7 @@ class Delivery:
             self._cluster.busy(judgment)
         else:
             self._cluster.lost(host, judgment.why, sent_at, judgment.after_s)
+        return None
 
     def _taken(self, waiting: Waiting, host: Host, told: Sequence[ItemFate]) -> Settled:
         """A request was taken; if none of its documents was, that is a refusal, too."""
