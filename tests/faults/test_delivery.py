@@ -30,6 +30,7 @@ from support.bulk_script import (
     hold_reply,
     html_ok,
     huge,
+    if_named,
     lost_reply,
     not_json,
     parse_refused,
@@ -429,12 +430,7 @@ def refuse_bad(refusal: Refusal) -> Behavior:
 
 def if_bad(behavior: Behavior) -> Behavior:
     """Behave so when a document of the request holds the word."""
-
-    def behave(exchange: Exchange) -> Answer | Hangup:
-        is_bad = b'"bad"' in (exchange.request.body or b"")
-        return (behavior if is_bad else serve())(exchange)
-
-    return behave
+    return if_named(b'"bad"', behavior)
 
 
 def test_doubtful_document_is_sent_once_more_alone(server: BulkServer) -> None:

@@ -162,9 +162,7 @@ def test_a_password_that_is_renewed(
     secret.touch(0o600)
     secret.write_text("old\n", encoding="utf-8")
     bulk_server.credentials = ("shipper", "old")
-    known = Connection(
-        hosts=(bulk_server.address,), username="shipper", password_file=str(secret)
-    )
+    known = Connection(hosts=(bulk_server.address,), username="shipper", password_file=str(secret))
     site = make_site(opensearch=known, delivery=SLOW)
     site.write(10)
     site.settle()

@@ -170,6 +170,15 @@ def refuse_actions(judge: Judge) -> Behavior:
     return lambda exchange: exchange.apply(judge)
 
 
+def if_named(text: bytes, behavior: Behavior) -> Behavior:
+    """Behave so when the body of a request holds the text; else behave well."""
+
+    def behave(exchange: Exchange) -> Answer | Hangup:
+        return (behavior if text in (exchange.request.body or b"") else serve())(exchange)
+
+    return behave
+
+
 def slow(documents: int) -> Behavior:
     """Store the first `documents` of a request; the queue is full for the others."""
     return refuse_actions(lambda position, _: None if position < documents else QUEUE_FULL)

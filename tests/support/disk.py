@@ -252,6 +252,11 @@ class FastDisk(RealDisk):
     def __init__(self) -> None:
         self.saved: Callable[[], None] = lambda: None
 
+    def write_synced(self, path: Path, data: bytes) -> None:
+        """Write a file."""
+        path.touch(0o600)
+        path.write_bytes(data)
+
     def replace(self, source: Path, target: Path) -> None:
         super().replace(source, target)
         if source.name == "checkpoint.new":
