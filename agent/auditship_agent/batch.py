@@ -20,6 +20,11 @@ class Batch:
         self.max_bytes = config.max_bytes
         self._clear()
 
+    def limit(self, learned_bytes: int | None) -> None:
+        """Close bodies no larger than what the server is known to take (None: as configured)."""
+        most = self._config.max_bytes
+        self.max_bytes = most if learned_bytes is None else min(most, learned_bytes)
+
     def _clear(self) -> None:
         self._writer = Writer(gzip=self._gzip)
         self._items = Items()

@@ -546,9 +546,35 @@ def test_body_over_the_limit_is_halved(bulk_server: BulkServer) -> None:
             ship.step()
             learned.append(ship.delivery.learned_bytes or 2**30)
         ship.check_everything(bulk_server.documents)
-        assert learned == sorted(learned, reverse=True), "it never grows"
+        assert learned == sorted(learned, reverse=True), "it does not grow in between"
         assert 65_536 <= learned[-1] <= 150_000
         assert not ship.dead
+
+
+def test_learned_size_grows_again(bulk_server: BulkServer) -> None:
+    """F47: while full bodies are taken it grows by small steps, until it is too much once more."""
+    bulk_server.make_index(INDEX)
+    bulk_server.max_content_length = 150_000
+    with Shipping(bulk_server.address) as ship:
+        ship.write(1_000, fill=500)
+        ship.run()
+        learned = ship.delivery.learned_bytes or 0
+
+        def fill(bodies: int, share: float) -> None:
+            for _ in range(bodies):
+                ship.write(int((ship.delivery.learned_bytes or 0) * share / 600), fill=480)
+                ship.run()
+
+        ship.delivery._bodies._fitted = 97  # of a hundred full bodies
+        fill(2, 1)
+        fill(5, 0.5)
+        assert ship.delivery.learned_bytes == learned, "small bodies prove nothing"
+        fill(1, 1)
+        assert ship.delivery.learned_bytes == learned * 9 // 8
+        bulk_server.max_content_length = learned
+        fill(1, 1)
+        assert (ship.delivery.learned_bytes or 0) < learned
+        ship.check_everything(bulk_server.documents)
 
 
 def test_size_is_not_learned_below_the_smallest_batch(bulk_server: BulkServer) -> None:

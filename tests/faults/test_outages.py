@@ -1,4 +1,4 @@
-"""Rows F42, F43, F46 to F50 and F55 to F57 with a whole agent: the cluster takes nothing for a while.
+"""Rows F42, F43, F46 to F50 and F55 to F57 with a whole agent: for a while nothing is taken.
 
 Each test ships, lets the cluster fail for long, mends it, and ends in the oracle: nothing lost,
 nothing twice, the checkpoint where it has to be. tests/faults/test_cluster.py and test_delivery.py
@@ -91,7 +91,7 @@ def slow_site(make_site: MakeSite) -> Site:
 
 @pytest.mark.parametrize("name", OUTAGES)
 def test_refused_for_long(slow_site: Site, name: str) -> None:
-    """F43, F44, F46, F48, F49, F50, F51: refused for 15 minutes and over a kill -9, nothing is lost.
+    """F43, F44, F46, F48 to F51: 15 minutes of refusals and a kill -9 lose nothing.
 
     Nothing is acknowledged meanwhile, a bad line behind it becomes no dead letter too many, health
     says why, and all goes on by itself.
@@ -223,7 +223,7 @@ FLAPPING: Final = [serve(), reset(), bad_gateway(), lost_reply(), html_ok(), sho
 def test_one_host_of_three(
     make_site: MakeSite, bulk_server: BulkServer, others: list[BulkServer], fault: str
 ) -> None:
-    """F55: dead, slow, flapping or locked: the two others carry all, and each line is stored once."""
+    """F55: dead, slow, flapping or locked: the others carry all, each line is stored once."""
     ill = others[0]
     hosts = tuple(one.address for one in (bulk_server, *others))
     site = make_site(opensearch=Connection(hosts=hosts))
@@ -309,7 +309,7 @@ def _renew(files: Tls, by: Tls) -> None:
 
 
 def test_a_document_a_request(make_site: MakeSite, bulk_server: BulkServer) -> None:
-    """F57: a writer that is never slow, a server of one document a request: progress, flat memory."""
+    """F57: a fast writer, a server of one document a request: progress, and flat memory."""
     config = DeliveryConfig(retry_max_s=0.05, gzip=False, max_buffer_bytes=2 * 2**20)
     site = make_site(delivery=config)
     bulk_server.otherwise = slow(1)

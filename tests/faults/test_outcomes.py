@@ -1,7 +1,7 @@
 """Rows F40, F44, F45, F47, F51 to F54 and F58 with a whole agent: what replies say of documents.
 
-Files in, documents and dead letters out, each test ends in the oracle. tests/faults/test_delivery.py
-looks closer at the same rows, without files.
+Files in, documents and dead letters out, each test ends in the oracle; without files, and closer:
+tests/faults/test_delivery.py.
 """
 
 import json
@@ -132,6 +132,27 @@ def test_a_document_over_the_limit(make_site: MakeSite, *, gzip: bool) -> None:
     site.check_everything()
     assert len(site.events()) == 80
     assert sorted(one.reason for one in site.letters()) == ["bad_json", "too_large"]
+
+
+def test_bodies_grow_again_when_the_limit_was_raised(make_site: MakeSite) -> None:
+    """F47: after a 413 bodies are small; once the limit is gone they grow back as configured."""
+    site = make_site(batch=BatchConfig(max_bytes=80_000, max_events=1_000, max_age_s=0.05))
+    site.server.max_content_length = 70_000
+    delivery = site.running.pipeline.delivery
+    while delivery.learned_bytes is None:
+        site.write(100)
+        site.settle()
+    assert delivery.learned_bytes == 65_536
+    site.server.max_content_length = 2**20
+    delivery._bodies._fitted = 98  # the first ninety-eight of a hundred full bodies
+    site.write(300)
+    site.settle()
+    first = len(site.server.bulks)
+    site.write(300)
+    site.settle()
+    sizes = [len(request.body or b"") for request in site.server.bulks[first:]]
+    assert 65_536 + 1_500 < max(sizes) < 82_000
+    site.check_everything()
 
 
 # -- F44: some again --------------------------------------------------------------------------

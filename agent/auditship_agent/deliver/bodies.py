@@ -19,6 +19,7 @@ from auditship_agent.deliver.waiting import Queue, Waiting
 from auditship_indexer.log import Log
 
 _MIN_BODY_BYTES: Final = 65_536
+_GROW_AFTER: Final = 100  # so many bodies near the learned size were taken: it may grow
 _LOST_IN_A_ROW: Final = 3  # so often without a true reply, a body may be too much: halved
 DONE: Final = frozenset({Fate.STORED, Fate.PRESENT})
 SETTLED: Final = DONE | {Fate.REJECTED}
@@ -67,6 +68,7 @@ class Bodies:
         self.ready = Queue(indices)
         self.bytes = 0
         self.learned_bytes: int | None = None  # largest plain body that the server may take
+        self._fitted = 0  # bodies near that size that were taken since it last moved
         self._flow = flow
         self._log = log
         self._lines = Lines()
@@ -127,6 +129,20 @@ class Bodies:
     def _learn(self, body: Body) -> None:
         learned = max(_MIN_BODY_BYTES, body.plain_bytes // 2)
         self.learned_bytes = min(learned, self.learned_bytes or learned)
+        self._fitted = 0
+
+    def _unlearn(self, body: Body) -> None:
+        """Let bodies grow again, by an eighth at a time: the limit may have been raised.
+
+        A step too far costs one refused request of a hundred. Bodies that were not near the learned
+        size prove nothing; so it stops growing beyond what bodies are closed at anyway.
+        """
+        if self.learned_bytes is None or body.plain_bytes < self.learned_bytes * 3 // 4:
+            return
+        self._fitted += 1
+        if self._fitted >= _GROW_AFTER:
+            self._fitted = 0
+            self.learned_bytes += self.learned_bytes // 8
 
     def _one_too_much(
         self, waiting: Waiting, judgment: Judgment, now: float, *, kind: str
@@ -149,6 +165,7 @@ class Bodies:
     def taken(self, waiting: Waiting, told: Sequence[ItemFate], now: float) -> Settled:
         """Sort the documents of a request by what became of each."""
         body = waiting.body
+        self._unlearn(body)
         items = body.items
         fates = [one.fate for one in told]
         for index in items.indices(map(DONE.__contains__, fates)):

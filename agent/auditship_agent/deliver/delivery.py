@@ -65,7 +65,7 @@ class Delivery:
 
     @property
     def learned_bytes(self) -> int | None:
-        """The largest plain body that the server may take, once it refused one."""
+        """The largest plain body that the server may take, once it refused one; grows slowly."""
         return self._bodies.learned_bytes
 
     @property

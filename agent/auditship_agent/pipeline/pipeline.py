@@ -237,8 +237,7 @@ class Pipeline:
             self.delivery.submit(body)
         else:
             self._acknowledge([Settled(body)])
-        if self.delivery.learned_bytes is not None:
-            self._batch.max_bytes = min(self._batch.max_bytes, self.delivery.learned_bytes)
+        self._batch.limit(self.delivery.learned_bytes)
 
     def _settle(self) -> None:
         """Acknowledge what replies settled, once its dead letters are durable."""
