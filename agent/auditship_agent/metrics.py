@@ -67,6 +67,9 @@ class Metrics:
         self.dead_letter_open = self._gauge("dead_letter_open", "Open dead letters")
         self.dead_letter_bytes = self._gauge("dead_letter_bytes", "Bytes of the dead-letter files")
         self.dead_letter_damaged = self._gauge("dead_letter_damaged", "Damaged records set aside")
+        self.dead_letter_files_missing = self._plain_counter(
+            "dead_letter_files_missing", "Files of dead letters that vanished"
+        )
         self.checkpoint_age = self._gauge("checkpoint_age_seconds", "Since the last checkpoint")
         self.checkpoint_writes = self._plain_counter(
             "checkpoint_writes", "Checkpoint writes", "result"

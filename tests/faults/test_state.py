@@ -262,6 +262,31 @@ def test_a_damaged_dead_letter_is_told(site: Stepped) -> None:
     assert b"bAd_json" in Path(told["kept"]).read_bytes()
 
 
+@pytest.mark.parametrize("down", [True, False])
+def test_a_deleted_dead_letter_file_is_told(site: Stepped, *, down: bool) -> None:
+    """F39: named, counted, and no reason to stop; later bad lines are recorded as before."""
+    file = site.state / "dead-letter" / "000001.jsonl"
+    with site.started() as agent:
+        site.write(good=3, bad=2)
+        site.settle()
+        if not down:
+            file.unlink()
+            site.write(good=3, bad=1)
+            site.turns(5)
+            site.settle()
+    if down:
+        file.unlink()
+        with site.started() as agent:
+            site.write(good=3, bad=1)
+            site.turns(5)
+            site.settle()
+    (told,) = [e for e in site.events() if e["event"] == "deadletter.missing"]
+    assert (told["level"], told["path"]) == ("error", str(file))
+    assert agent.metrics.dead_letter_files_missing._value.get() == 1
+    site.bad = 1
+    site.check()
+
+
 def test_state_put_back_from_an_older_copy(site: Stepped, tmp_path: Path) -> None:
     """A restored machine sends again what was stored since: all 409, nothing recorded twice."""
     with site.started():

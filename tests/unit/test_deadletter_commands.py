@@ -248,3 +248,29 @@ def test_show_hides_a_line_whose_secrets_have_no_place(agent: AgentProcess) -> N
     agent.configure(sources=[{**_source(agent, preset="caddy"), "unwrap": ["docker"]}])
     code, told = _call(agent, "show", "1")
     assert (code, "/docs/a.txt" in told) == (0, False)
+
+
+def test_a_line_of_which_the_head_was_kept(
+    tmp_path: Path, bulk_server: BulkServer, region: str
+) -> None:
+    """F24: over 64 KiB no replay can make an event of it, and it says why; a second reading can."""
+    agent = AgentProcess(tmp_path, bulk_server.address, region)
+    lines = Lines(agent.log)
+    bulk_server.make_index(lines.index(region))
+    short, long = (lines.line("n" * size) for size in (6_000, 70_000))
+    agent.log.write_bytes(short + long)
+    source = {**_source(agent, preset="native"), "max_line_bytes": 4_096}
+    agent.configure(sources=[source])
+    _once(agent)
+    agent.configure(sources=[{**source, "max_line_bytes": "1MiB"}])
+    still = "1 still line_too_long (only its first 64 KiB were kept)"
+    assert _call(agent, "replay", "--dry-run") == (3, f"2 records: 1 would be sent, {still}\n")
+    assert _call(agent, "replay") == (3, f"2 records: 1 stored, 0 already present, {still}\n")
+    assert _open(agent) == [2]
+
+    for path in agent.state.glob("checkpoint*"):
+        path.unlink()
+    _once(agent)
+    events = [one for one in _stored(bulk_server).values() if "file" in one]
+    assert sorted(one["log"]["offset"] for one in events) == [0, len(short)]
+    assert _call(agent, "discard", "2", "--reason", "read again") == (0, "1 discarded\n")

@@ -1,7 +1,7 @@
 """The files of dead letters: one writer, any number of readers."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from auditship_agent.deadletter.inventory import Inventory
 from auditship_agent.deadletter.record import (
     UNTERMINATED,
     Begun,
@@ -64,6 +65,10 @@ class _Spool(Struct):
     bytes: int = 0
     seqs: set[int] = msgspec.field(default_factory=set)
 
+    @property
+    def number(self) -> int:
+        return int(self.path.stem)
+
 
 class DeadLetterFile:
     """The dead letters of one state folder, as their one writer sees them."""
@@ -80,7 +85,10 @@ class DeadLetterFile:
         self._keys: set[int] = set()
         self._last_seq = 0
         self._spools: list[_Spool] = []
-        self._unsynced: list[bytes] = []  # records behind `_synced` of the last file
+        self._inventory = Inventory(folder, disk)
+        self._last_number = 0  # of a file, be it gone
+        self._vanished: list[Path] = []  # files that somebody deleted, not told yet
+        self._unsynced: dict[int, bytes] = {}  # records behind `_synced` of the last file
         self._synced = 0
         self._names_unsynced = False
         self._torn = False  # the last file may end in a part of a record
@@ -106,7 +114,11 @@ class DeadLetterFile:
             OSError: the folder cannot be read or mended.
         """
         self._disk.make_folder(self.folder)
+        listed = self._inventory.read()
         damage = [found for path in _paths(self.folder) if (found := self._recover_file(path))]
+        there = {spool.number for spool in self._spools}
+        self._vanished = [self._path_of(number) for number in sorted(listed - there)]
+        self._last_number = max(listed | there, default=0)
         self.damaged = sum(
             path.read_bytes().count(b"\n") for path in self.folder.glob(f"*.{_DAMAGED}-*")
         )
@@ -183,7 +195,7 @@ class DeadLetterFile:
             raise FullError
         spool = self._spool_for(len(data))
         self._append(spool, data)
-        self._unsynced.append(data)
+        self._unsynced[record.seq] = data
         spool.seqs.add(record.seq)
         self._last_seq = record.seq
         self._keys.add(key)
@@ -200,15 +212,40 @@ class DeadLetterFile:
 
     def _spool_for(self, size: int) -> _Spool:
         last = self._spools[-1] if self._spools else None
+        if last is not None and self._has_vanished(last):
+            self._begin_again()
+            return self._spools[-1]
         if last is not None and (not last.bytes or last.bytes + size <= FILE_BYTES):
             return last
         self.sync()
-        self._spools.append(
-            _Spool(self.folder / f"{int(last.path.stem) + 1 if last else 1:06}.jsonl")
-        )
+        return self._new_spool()
+
+    def _new_spool(self) -> _Spool:
+        self._last_number += 1
+        self._spools.append(_Spool(self._path_of(self._last_number)))
         self._synced = 0
         self._names_unsynced = True
         return self._spools[-1]
+
+    def _path_of(self, number: int) -> Path:
+        return self.folder / f"{number:06}.jsonl"
+
+    def _begin_again(self) -> None:
+        """The last file vanished: its records that are not durable go into the next one."""
+        still_open = self.open & self._unsynced.keys()
+        self._drop(self._spools[-1])
+        self._new_spool().seqs |= self._unsynced.keys()
+        self.open |= still_open
+        self._torn = False
+        self._doubtful = True  # the next `sync` writes them
+
+    def _has_vanished(self, spool: _Spool) -> bool:
+        return bool(spool.bytes) and not spool.path.exists()
+
+    def _drop(self, spool: _Spool) -> None:
+        self._spools.remove(spool)
+        self.open -= spool.seqs
+        self._vanished.append(spool.path)
 
     def _append(self, spool: _Spool, data: bytes) -> None:
         """Append whole records behind whole records; raises OSError."""
@@ -226,11 +263,14 @@ class DeadLetterFile:
             OSError: they are not durable; call again.
         """
         if self._unsynced:
+            if self._has_vanished(self._spools[-1]):
+                self._begin_again()
             spool = self._spools[-1]
             if self._doubtful:
-                self._disk.truncate(spool.path, self._synced)
+                if spool.path.exists():
+                    self._disk.truncate(spool.path, self._synced)
                 spool.bytes = self._synced
-                self._append(spool, b"".join(self._unsynced))
+                self._append(spool, b"".join(self._unsynced.values()))
             self._doubtful = True
             self._disk.sync_file(spool.path)
             self._doubtful = False
@@ -238,7 +278,20 @@ class DeadLetterFile:
             self._synced = spool.bytes
         if self._names_unsynced:
             self._disk.sync_folder(self.folder)
+            self._inventory.write(spool.number for spool in self._spools)
             self._names_unsynced = False
+
+    def tell_vanished(self, tell: Callable[[Path], None]) -> None:
+        """Tell of each file of records that somebody deleted, once. Raises OSError."""
+        for spool in filter(self._has_vanished, self._spools[:-1]):
+            self._drop(spool)
+        if self._spools and self._has_vanished(self._spools[-1]):
+            self._begin_again()
+        for path in self._vanished:
+            tell(path)
+        self._vanished.clear()
+        if not self._names_unsynced:
+            self._inventory.write(spool.number for spool in self._spools)
 
     # -- closing ---------------------------------------------------------------------------
 
@@ -272,6 +325,8 @@ class DeadLetterFile:
             for spool in self._spools[:-1]
             if all(seq in every and _ms(every[seq].time) < old for seq in spool.seqs)
         ]
+        kept = [spool for spool in self._spools if spool not in gone]
+        self._inventory.write(spool.number for spool in kept)
         for spool in gone:
             self._disk.remove(spool.path)
             self._spools.remove(spool)

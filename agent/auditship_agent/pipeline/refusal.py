@@ -6,6 +6,7 @@ letters comes (a wrong preset, a wrong mapping) before they fill the disk.
 """
 
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -188,6 +189,7 @@ class Refusals:
     def show(self) -> None:
         """Learn what commands closed, forget what is long closed, bring the gauges up to date."""
         try:
+            self._letters.tell_vanished(self._tell_vanished)
             self._letters.refresh()
             if self._clock.monotonic() >= self._forget_at:
                 self._forget_at = self._clock.monotonic() + _FORGET_EACH_S
@@ -197,6 +199,10 @@ class Refusals:
         self._metrics.dead_letter_open.set(len(self._letters.open))
         self._metrics.dead_letter_bytes.set(self._letters.bytes_used)
         self._metrics.dead_letter_damaged.set(self._letters.damaged)
+
+    def _tell_vanished(self, path: Path) -> None:
+        self._metrics.dead_letter_files_missing.inc()
+        self._log.error("deadletter.missing", path=str(path))
 
 
 def _continues(line: Line, begun: Begun) -> bool:

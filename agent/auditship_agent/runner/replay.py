@@ -32,6 +32,7 @@ from auditship_indexer.event.document import Event
 from auditship_indexer.log import Log
 
 ACTION: Final = "audit.deadletter.replay"
+HEAD_ONLY: Final = "line_too_long (only its first 64 KiB were kept)"
 _PATIENCE_S: Final = 0.5
 
 
@@ -65,7 +66,9 @@ class Judge:
             return Produced("dead_letter", reason="source_not_configured")
         source, transform = known
         raw = record.line
-        whole = len(raw) == record.line_bytes <= source.line_limit
+        if len(raw) < record.line_bytes:
+            return Produced("dead_letter", reason=HEAD_ONLY)
+        whole = record.line_bytes <= source.line_limit
         line = Line(
             raw,
             record.offset,
