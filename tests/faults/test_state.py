@@ -284,7 +284,7 @@ def test_a_deleted_dead_letter_file_is_told(site: Stepped, *, down: bool) -> Non
     assert (told["level"], told["path"]) == ("error", str(file))
     assert agent.metrics.dead_letter_files_missing._value.get() == 1
     site.bad = 1
-    site.check()
+    site.check_everything()
 
 
 def test_state_put_back_from_an_older_copy(site: Stepped, tmp_path: Path) -> None:

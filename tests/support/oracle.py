@@ -4,11 +4,14 @@ event-schema.md section 6: an id is 48 bits of time and a SHA-256 prefix over se
 offset and line, in UUIDv8 layout; a generation is a hash of server and first line.
 """
 
+import re
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 
 SERVER = "fs-usw-1"
+_TIME = re.compile(rb'"time": ?"([^"]+)"')
 
 
 def _server() -> bytes:
@@ -28,6 +31,12 @@ def id_of(first: bytes, offset: int, line: bytes, time_ms: int) -> str:
     bits = int.from_bytes(digest, "big") >> (256 - 74)
     number = (time_ms << 80) | (8 << 76) | ((bits >> 62) << 64) | (2 << 62) | (bits & (1 << 62) - 1)
     return str(uuid.UUID(int=number))
+
+
+def time_of(line: bytes) -> int:
+    """Return the time that a native line says, in milliseconds; 0 if it says none."""
+    found = _TIME.search(line)
+    return int(datetime.fromisoformat(found[1].decode()).timestamp() * 1000) if found else 0
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,9 @@ import gzip
 import io
 import itertools
 import json
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -49,17 +47,16 @@ from auditship_indexer.event.identity import generation
 from auditship_indexer.log import Log
 from auditship_indexer.opensearch import Connection
 from support.bulk import BulkServer
-from support.clock import START_MS, TestClock
+from support.clock import TestClock
 from support.disk import FastDisk
 from support.log_folder import LOG, LogFolder
-from support.oracle import SERVER, Story, Written, generation_of, id_of
+from support.oracle import SERVER, Story, Written, generation_of, id_of, time_of
 
 PATIENCE_S: Final = 30.0
-_TIME: Final = re.compile(rb'"time": ?"([^"]+)"')
 _regions: Final = itertools.count(1)
 
 
-__all__ = ["LOG", "FastDisk", "MakeSite", "Site"]
+__all__ = ["LOG", "MakeSite", "Site"]
 
 MakeSite = Callable[..., "Site"]
 
@@ -335,7 +332,7 @@ class Site(LogFolder):
         gaps = self.gaps()
         expected: set[str] = set()
         for line, stories in self._all_lines().items():
-            id_ = id_of(line.first, line.offset, line.raw, _time_ms(line.raw))
+            id_ = id_of(line.first, line.offset, line.raw, time_of(line.raw))
             outcomes = [f"stored {id_}"] if id_ in stored else []
             expected |= {id_} & stored
             outcomes += [
@@ -396,12 +393,6 @@ class Site(LogFolder):
             data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
             end = data.rfind(b"\n") + 1
             assert (file.file_id.inode, file.first.hex(), end) in acked, file.path
-
-
-def _time_ms(raw: bytes) -> int:
-    """Return the time in a line; lines without one cannot be stored."""
-    found = _TIME.search(raw)
-    return int(datetime.fromisoformat(found[1].decode()).timestamp() * 1000) if found else START_MS
 
 
 def _sha(raw: bytes) -> str:
