@@ -94,7 +94,7 @@ def test_name_that_is_not_known(server: BulkServer) -> None:
 
 
 def test_wait_for_a_reply_is_bounded(server: BulkServer) -> None:
-    """A timeout leaves the outcome unknown and halves the body."""
+    """F51: a timeout leaves the outcome unknown and halves the body."""
     gate = server.gate()
     server.script(hold_request(gate))
     with Shipping(server.address, config=DeliveryConfig(timeout_s=0.3)) as ship:
@@ -318,7 +318,7 @@ def test_hold_with_several_requests_under_way(server: BulkServer) -> None:
 
 
 def test_reload_with_requests_under_way(server: BulkServer) -> None:
-    """Other hosts and limits from the next request on; what is under way is settled as before."""
+    """F60: other hosts and limits from the next request on; what is under way is settled."""
     gate = server.gate()
     server.script(hold_reply(gate))
     with Shipping(server.address) as ship, BulkServer() as other:
@@ -343,7 +343,7 @@ def test_reload_with_requests_under_way(server: BulkServer) -> None:
 
 
 def test_reload_ends_a_hold(server: BulkServer) -> None:
-    """Other settings may be what it waited for: they are tried at once."""
+    """F60: other settings may be what it waited for: they are tried at once."""
     server.script(unauthorized())
     with Shipping(server.address) as ship:
         ship.write(5)
@@ -357,7 +357,7 @@ def test_reload_ends_a_hold(server: BulkServer) -> None:
 
 
 def test_stop_with_requests_under_way(server: BulkServer) -> None:
-    """Replies that come while the agent drains are taken; threads and connections end."""
+    """F59: replies that come while the agent drains are taken; threads and connections end."""
     gate = server.gate()
     server.script(hold_reply(gate))
     ship = Shipping(server.address)

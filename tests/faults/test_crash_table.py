@@ -38,7 +38,7 @@ def _calls(folder: Path, region: str) -> list[str]:
 
 @pytest.mark.parametrize("fate", list(Fate))
 def test_killed_at_any_call(tmp_path: Path, region: str, fate: Fate) -> None:
-    """The agent dies at one call of the disk: after the restart each line has one outcome."""
+    """F30: the agent dies at one call of the disk: after the restart each line has one outcome."""
     count = len(_calls(tmp_path / "calm", region))
     assert 10 < count < MOST_CALLS
 
@@ -72,7 +72,7 @@ def test_every_step_is_in_the_table(tmp_path: Path, region: str) -> None:
 
 
 def test_power_is_lost_after_any_call(tmp_path: Path, region: str) -> None:
-    """Whatever was not fsynced may be gone: what a checkpoint says is stored or durably dead."""
+    """F32: whatever was not fsynced may be gone: what a checkpoint says is stored or dead."""
     count = len(_calls(tmp_path / "calm", region))
     for call in range(1, count + 1):
         with BulkServer() as server:
@@ -105,7 +105,7 @@ def _check_promises(site: Stepped, state: Path) -> None:
 
 @pytest.mark.parametrize("fate", list(Fate))
 def test_killed_twice(tmp_path: Path, region: str, fate: Fate) -> None:
-    """The restart dies, too: recovery is the normal path, so the third start mends both."""
+    """F30: the restart dies, too: recovery is the normal path, so the third start mends both."""
     for first, second in itertools.product((3, 9, 14), (1, 2, 4, 7)):
         with BulkServer() as server:
             site = Stepped(tmp_path / f"{first}-{second}", server, region)
@@ -119,7 +119,7 @@ def test_killed_twice(tmp_path: Path, region: str, fate: Fate) -> None:
 
 
 def test_killed_with_a_lost_reply(tmp_path: Path, region: str) -> None:
-    """Stored, but neither told nor saved: the repeat after the restart meets 409."""
+    """F30, F51: stored, but neither told nor saved: the repeat after the restart meets 409."""
     with BulkServer() as server:
         site = Stepped(tmp_path, server, region)
         server.script(lost_reply())

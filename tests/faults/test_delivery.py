@@ -164,7 +164,7 @@ def test_huge_reply(server: BulkServer) -> None:
 
 
 def test_body_that_never_gets_an_answer_is_halved(server: BulkServer) -> None:
-    """A proxy that drops what is too big for it, without a word, is met by smaller bodies."""
+    """F51: a proxy that drops what is too big for it, without a word, is met by smaller bodies."""
 
     def drop_big(exchange: Exchange) -> Answer | Hangup:
         is_big = len(server.actions(exchange.request)) > 2
@@ -234,7 +234,7 @@ def test_any_subset_comes_again(subsets: list[set[int]]) -> None:
 
 
 def test_one_late_line_pins_no_memory(server: BulkServer) -> None:
-    """What comes again is cut out into a body of its own."""
+    """F44: what comes again is cut out into a body of its own."""
     server.script(refuse_items(QUEUE_FULL, {0}))
     with Shipping(server.address) as ship:
         ship.write(1_000, fill=500)
@@ -434,7 +434,7 @@ def if_bad(behavior: Behavior) -> Behavior:
 
 
 def test_doubtful_document_is_sent_once_more_alone(server: BulkServer) -> None:
-    """Refused again while its index takes others: rejected. Its reason stays out of the log."""
+    """F45: refused again while its index takes others: rejected; the log has no reason."""
     server.otherwise = refuse_bad(DOUBT)
     with Shipping(server.address) as ship:
         ship.write(5)
@@ -460,7 +460,7 @@ def test_doubtful_document_among_others(server: BulkServer) -> None:
 
 
 def test_doubtful_document_in_an_index_that_takes_nothing(server: BulkServer) -> None:
-    """Nothing gets in: a hold, not a rejection. It ends by itself, and all are stored."""
+    """F46: nothing gets in: a hold, not a rejection. It ends by itself, and all are stored."""
     server.cluster.faults[INDEX] = DOUBT
     with Shipping(server.address) as ship:
         ship.write(64)
@@ -489,7 +489,7 @@ def test_held_index_is_asked_by_a_document_beyond_doubt(server: BulkServer) -> N
 
 
 def test_one_document_that_spoils_its_whole_index(server: BulkServer) -> None:
-    """With a final pipeline one malformed document refuses all: it is found by halving."""
+    """F45: with a final pipeline one malformed document refuses all: it is found by halving."""
     server.otherwise = if_bad(
         refuse_items(Refusal(400, "parse_exception", "Failed to parse content to map"))
     )
@@ -503,7 +503,7 @@ def test_one_document_that_spoils_its_whole_index(server: BulkServer) -> None:
 
 @pytest.mark.parametrize("others", [0, 40])
 def test_request_refused_for_its_bytes(server: BulkServer, others: int) -> None:
-    """400 on the request: halved to the one document; rejected once others got in."""
+    """F46: 400 on the request: halved to the one document; rejected once others got in."""
     server.otherwise = if_bad(parse_refused())
     with Shipping(server.address) as ship:
         ids = ship.write(others + 1, bad={others // 2})
@@ -518,7 +518,7 @@ def test_request_refused_for_its_bytes(server: BulkServer, others: int) -> None:
 
 
 def test_every_request_refused_for_its_bytes(server: BulkServer) -> None:
-    """A proxy that spoils every body buries no document: a hold."""
+    """F46: a proxy that spoils every body buries no document: a hold."""
     server.otherwise = parse_refused()
     with Shipping(server.address) as ship:
         ship.write(100)

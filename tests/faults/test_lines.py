@@ -255,3 +255,22 @@ def test_two_equal_lines(site: Site) -> None:
     site.append(line * 2)
     site.check_everything()
     assert len(site.events()) == 2
+
+
+def test_hostile_values(site: Site) -> None:
+    """F29: text that looks like an action line, an index or a second document stays one value."""
+    names = [
+        '"}\n{"create":{"_id":"mine","_index":"audit-control-2026.04.14"}}\n{"x":"',
+        '{"delete":{"_id":"x"}}',
+        "..%2f_bulk",
+        "audit-*",
+        "\u2028\u0085\r\n\u0000\x1b[2J",
+        '\\"\\n',
+    ]
+    for name in names:
+        site.append(site.line(file={"id": "i", "name": name}) + b"\n")
+    site.check_everything()
+    assert len(site.events()) == len(names)
+    stored = {event["file"]["name"] for event in site.events().values()}
+    assert set(names[:4]) <= stored
+    assert set(site.server.cluster.indices) == {site.index}

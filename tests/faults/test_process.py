@@ -72,7 +72,7 @@ def _letters(agent: AgentProcess) -> int:
 def test_killed_at_a_named_step(
     tmp_path: Path, bulk_server: BulkServer, region: str, point: str
 ) -> None:
-    """SIGKILL before, after or in the middle of each step of the state folder: one outcome each."""
+    """F30: SIGKILL around or amid each step of the state folder: one outcome each."""
     agent = AgentProcess(tmp_path, bulk_server.address, region, entry=DOOMED)
     lines = Lines(agent.log)
     bulk_server.make_index(lines.index(region))
@@ -108,7 +108,7 @@ def test_start_and_stop_are_events(agent: AgentProcess, bulk_server: BulkServer)
 
 
 def test_an_end_without_a_cluster(agent: AgentProcess, bulk_server: BulkServer) -> None:
-    """A second SIGTERM ends the drain; own events wait in the checkpoint, lines in their file."""
+    """F59: a second SIGTERM ends the drain; own events wait in the checkpoint, lines in the log."""
     lines = Lines(agent.log)
     lines.write(20)
     gate = bulk_server.gate()
@@ -135,7 +135,7 @@ def _source(name: str, path: Path) -> dict[str, Any]:
 
 
 def test_a_reload_takes_a_new_source(agent: AgentProcess, bulk_server: BulkServer) -> None:
-    """SIGHUP: the new file is read, the old one goes on where it was."""
+    """F60: SIGHUP: the new file is read, the old one goes on where it was."""
     lines, more = Lines(agent.log), Lines(agent.log.with_name("more.log"))
     lines.write(10)
     more.count = 10
@@ -153,7 +153,7 @@ def test_a_reload_takes_a_new_source(agent: AgentProcess, bulk_server: BulkServe
 def test_a_wrong_configuration_is_refused_whole(
     agent: AgentProcess, bulk_server: BulkServer
 ) -> None:
-    """The old one stays, it is told in the log, in `status` and in health; a right one mends it."""
+    """F60: the old one stays; log, `status` and health tell of it; a right one mends it."""
     lines = Lines(agent.log)
     lines.write(5)
     with agent.running():
@@ -181,7 +181,7 @@ def test_a_wrong_configuration_is_refused_whole(
 
 
 def test_a_hundred_reloads_lose_nothing(agent: AgentProcess, bulk_server: BulkServer) -> None:
-    """While lines are written and shipped, under windows and batches that change each time."""
+    """F60: while lines are written and shipped, under windows and batches that change each time."""
     lines = Lines(agent.log)
     with agent.running():
         agent.wait_ready()
@@ -200,7 +200,7 @@ def test_a_hundred_reloads_lose_nothing(agent: AgentProcess, bulk_server: BulkSe
 def test_a_new_password_ends_a_hold(
     agent: AgentProcess, bulk_server: BulkServer, tmp_path: Path
 ) -> None:
-    """Held for refused credentials; the file that a reload names lets everything flow."""
+    """F48, F60: held for refused credentials; the file that a reload names lets everything flow."""
     lines = Lines(agent.log)
     lines.write(5)
     bulk_server.credentials = ("agent", "right")
@@ -234,7 +234,7 @@ def test_a_rescan_on_demand(agent: AgentProcess, bulk_server: BulkServer) -> Non
 
 
 def test_a_second_agent_is_locked_out(agent: AgentProcess) -> None:
-    """It ends with exit 4 and names the process that works in the folder."""
+    """F35: it ends with exit 4 and names the process that works in the folder."""
     Lines(agent.log).write(1)
     with agent.running() as process:
         agent.wait_ready()
@@ -246,7 +246,7 @@ def test_a_second_agent_is_locked_out(agent: AgentProcess) -> None:
 
 
 def test_another_identity_is_locked_out(agent: AgentProcess) -> None:
-    """Exit 4 until a person says that the change is meant."""
+    """F36: exit 4 until a person says that the change is meant."""
     Lines(agent.log).write(1)
     _once(agent)
     agent.configure(server={"id": "another"})

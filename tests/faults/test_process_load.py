@@ -1,7 +1,5 @@
-"""Rows F41, F59 and F63: the real process with a huge backlog, ended in mid-request, paused."""
+"""Rows F41 and F59: the real process with a huge backlog, and ended in mid-request."""
 
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -93,28 +91,3 @@ def test_the_drain_takes_too_long(tmp_path: Path, bulk_server: BulkServer, regio
 
     assert _names(bulk_server) == lines.names()
     assert sum(b'"n0"' in (request.body or b"") for request in bulk_server.bulks) >= 2
-
-
-# -- F63 --------------------------------------------------------------------------------------
-
-
-def test_a_paused_process(tmp_path: Path, bulk_server: BulkServer, region: str) -> None:
-    """F63: stopped while its log is rotated twice; it goes on as if nothing had been."""
-    agent = AgentProcess(tmp_path, bulk_server.address, region)
-    lines = Lines(agent.log)
-    bulk_server.make_index(lines.index(region))
-    lines.write(10)
-    with agent.running() as process:
-        agent.wait_shipped()
-        agent.signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        for name in ("audit.log.2", "audit.log.1"):
-            lines.write(10)
-            lines.rotate(name)
-        lines.write(10)
-        agent.signal(signal.SIGCONT)
-        agent.wait(lambda: len(_names(bulk_server)) == 40)
-        assert agent.stop() == 0
-    assert _names(bulk_server) == lines.names()
-    assert all(line["boot"] for line in agent.events() if line["event"] == "agent.started")
-    assert "gap.recorded" not in agent.names()

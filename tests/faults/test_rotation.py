@@ -70,20 +70,50 @@ def test_moved_out_of_all_folders_while_down_is_a_gap(site: Site, tmp_path: Path
     assert site.gap_ranges() == [(size - len(extra) - 1, size, "deleted")]
 
 
-def test_several_rotations_while_down(site: Site) -> None:
+@pytest.mark.parametrize("way", ["rename", "copytruncate"])
+@pytest.mark.parametrize("live", [True, False])
+def test_rotated_into_another_folder(
+    make_site: MakeSite, tmp_path: Path, way: str, *, live: bool
+) -> None:
+    """F02, F07: a folder that `rotated` names is searched like the log's own; nothing is lost."""
+    folder = tmp_path / "site 0" / "old files"
+    site = make_site(source={"rotated": (str(folder / "*"),)})
+    folder.mkdir()
+    site.write(5)
+    site.settle()
+    site.write(2)
+    if not live:
+        site.stop()
+    away = "../old files/audit.log.1"
+    if way == "rename":
+        site.rename(LOG, away)
+    else:
+        site.copy(LOG, away)
+        site.cut()
+    site.write(1)
+    if not live:
+        site.start()
+    site.check_everything()
+    assert len(site.events()) == 8
+    assert not site.gaps()
+
+
+@pytest.mark.parametrize("names", ["3 2 1", "20260412 20260413 20260414"])
+def test_several_rotations_while_down(site: Site, names: str) -> None:
     """F03: all generations are read to their ends, the oldest first."""
     site.write(3)
     site.settle()
     site.write(2)
     site.stop()
-    for number in (3, 2, 1):
-        site.rename(LOG, f"{LOG}.{number}")
-        os.utime(site.path(f"{LOG}.{number}"), (1e9 - number, 1e9 - number))
+    rotated = [f"{LOG}.{name}" for name in names.split()]
+    for number, name in enumerate(rotated):
+        site.rename(LOG, name)
+        os.utime(site.path(name), (1e9 + number, 1e9 + number))
         site.write(2)
     site.start()
     site.look()
     paths = [file.path for file in site.running.pipeline.catalog.files.values()]
-    assert [Path(path).name for path in paths] == [f"{LOG}.3", f"{LOG}.2", f"{LOG}.1", LOG]
+    assert [Path(path).name for path in paths] == [*rotated, LOG]
     site.check_everything()
     assert len(site.events()) == 11
 

@@ -13,7 +13,7 @@ from support.agent_process import Lines
 from support.bulk import BulkServer
 from support.bulk_script import MAPPING, hold_request, refuse_items, serve
 from support.clock import TestClock
-from support.disk import BROKEN, FULL, READ_ONLY, FaultDisk
+from support.disk import BROKEN, DENIED, FULL, READ_ONLY, FaultDisk
 from support.stepped import Stepped
 
 DAY_MS: Final = 86_400_000
@@ -30,9 +30,9 @@ def site(tmp_path: Path, bulk_server: BulkServer, region: str) -> Stepped:
 # -- disks that take nothing -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY])
+@pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY, DENIED])
 def test_a_disk_that_takes_nothing_heals(site: Stepped, error: int) -> None:
-    """Nothing is acknowledged that is not durable, health is red, and no restart is needed."""
+    """F33, F34: nothing is acknowledged that is not durable, and no restart is needed."""
     disk = FaultDisk(site.state)
     with site.started(disk) as agent:
         site.write(good=3)
@@ -51,9 +51,9 @@ def test_a_disk_that_takes_nothing_heals(site: Stepped, error: int) -> None:
     site.check_everything()
 
 
-@pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY])
+@pytest.mark.parametrize("error", [FULL, BROKEN, READ_ONLY, DENIED])
 def test_a_checkpoint_that_cannot_be_written(site: Stepped, error: int) -> None:
-    """Shipping goes on, health says why it is red, and the fault is told once, with its end."""
+    """F33, F34: shipping goes on, health says why; the fault is told once, with its end."""
     disk = FaultDisk(site.state)
     with site.started(disk) as agent:
         disk.failing(error)
@@ -73,7 +73,7 @@ def test_a_checkpoint_that_cannot_be_written(site: Stepped, error: int) -> None:
 def test_reading_stops_when_much_is_unsaved(
     tmp_path: Path, bulk_server: BulkServer, region: str
 ) -> None:
-    """A crash must not find much acknowledged, deleted and yet unsaved."""
+    """F33: a crash must not find much acknowledged, deleted and yet unsaved."""
     site = Stepped(
         tmp_path,
         bulk_server,
@@ -110,7 +110,7 @@ class SlowDisk(RealDisk):
 
 
 def test_checkpoints_take_5_percent_of_the_time(site: Stepped) -> None:
-    """Where one takes half a second, one is written each ten seconds at most."""
+    """F64: where one takes half a second, one is written each ten seconds at most."""
     disk = SlowDisk(site.clock)
     with site.started(disk):
         for _ in range(100):
@@ -128,7 +128,7 @@ def _full(site: Stepped) -> None:
 
 
 def test_full_stops_only_the_file_with_the_bad_line(site: Stepped) -> None:
-    """A second file is shipped to its end, whatever the order; with room all goes on."""
+    """F33: a second file is shipped to its end, whatever the order; with room all goes on."""
     other = Lines(site.files.log.with_name("audit.log-old"), now_ms=site.clock.now_ms())
     other.count = 100  # other names than those of the first file
     with site.started() as agent:
@@ -150,7 +150,7 @@ def test_full_stops_only_the_file_with_the_bad_line(site: Stepped) -> None:
 def test_a_refused_document_without_room_waits_alone(
     site: Stepped, bulk_server: BulkServer
 ) -> None:
-    """Its file is not read further, the other lines of its body count, nothing piles up."""
+    """F33, F45: its file is not read further, others of its body count, nothing piles up."""
     with site.started() as agent:
         _full(site)
         site.write(good=5)
@@ -208,7 +208,7 @@ def _damage(site: Stepped, *names: str) -> None:
 
 
 def test_one_damaged_checkpoint_falls_back(site: Stepped) -> None:
-    """The previous one counts, the damaged one is kept aside and told; nothing doubles."""
+    """F31: the previous one counts, the damaged one is kept aside and told; nothing doubles."""
     site.save_twice()
     _damage(site, "checkpoint")
     site.check_everything()
@@ -219,7 +219,7 @@ def test_one_damaged_checkpoint_falls_back(site: Stepped) -> None:
 
 
 def test_two_damaged_checkpoints_replay(site: Stepped) -> None:
-    """Everything is read again from 0, and meets 409 and known dead letters."""
+    """F31: everything is read again from 0, and meets 409 and known dead letters."""
     site.save_twice()
     _damage(site, "checkpoint", "checkpoint.1")
     with site.started() as agent:
@@ -230,7 +230,7 @@ def test_two_damaged_checkpoints_replay(site: Stepped) -> None:
 
 
 def test_two_damaged_checkpoints_stop_when_told_to(site: Stepped) -> None:
-    """`checkpoint.on_damage: stop` leaves everything as it is, for a person."""
+    """F31: `checkpoint.on_damage: stop` leaves everything as it is, for a person."""
     site.save_twice()
     _damage(site, "checkpoint", "checkpoint.1")
     site.files.configure(checkpoint={"on_damage": "stop"})
@@ -241,7 +241,7 @@ def test_two_damaged_checkpoints_stop_when_told_to(site: Stepped) -> None:
 
 
 def test_a_first_save_that_was_torn_does_not_stop(site: Stepped) -> None:
-    """Half a `checkpoint.new` and nothing else promises nothing: no person is needed."""
+    """F31: half a `checkpoint.new` and nothing else promises nothing: no person is needed."""
     (site.state / "checkpoint.new").write_bytes(b"auditship-checkpoint 1 ab")
     site.files.configure(checkpoint={"on_damage": "stop"})
     site.write(good=3)
@@ -249,7 +249,7 @@ def test_a_first_save_that_was_torn_does_not_stop(site: Stepped) -> None:
 
 
 def test_a_damaged_dead_letter_is_told(site: Stepped) -> None:
-    """Named, counted and kept; the agent starts and goes on."""
+    """F39: named, counted and kept; the agent starts and goes on."""
     site.save_twice()
     file = site.state / "dead-letter" / "000001.jsonl"
     file.write_bytes(file.read_bytes().replace(b"bad_json", b"bAd_json"))
@@ -288,7 +288,7 @@ def test_a_deleted_dead_letter_file_is_told(site: Stepped, *, down: bool) -> Non
 
 
 def test_state_put_back_from_an_older_copy(site: Stepped, tmp_path: Path) -> None:
-    """A restored machine sends again what was stored since: all 409, nothing recorded twice."""
+    """F63: a restored machine sends again what was stored since: 409, nothing recorded twice."""
     with site.started():
         site.write(good=3, bad=1)
         site.settle()
@@ -308,7 +308,7 @@ def test_state_put_back_from_an_older_copy(site: Stepped, tmp_path: Path) -> Non
 def test_an_acknowledgement_behind_a_gap_is_not_saved(
     site: Stepped, bulk_server: BulkServer
 ) -> None:
-    """A later body is answered first, then the agent dies: the earlier one is sent again."""
+    """F58: a later body is answered first, then the agent dies: the earlier one is sent again."""
     site.files.configure(batch={"max_events": 5})
     with site.started():
         site.write(good=5)

@@ -36,7 +36,7 @@ def _as(site: Stepped, region: str) -> None:
 
 
 def test_another_region_stops_the_start(site: Stepped, region: str) -> None:
-    """Every id or index would change: only a person may say that this is meant."""
+    """F36: every id or index would change: only a person may say that this is meant."""
     site.save_twice()
     _as(site, f"{region}-b")
     with pytest.raises(StateError, match=f"in {region}, the configuration says"), site.started():
@@ -44,7 +44,7 @@ def test_another_region_stops_the_start(site: Stepped, region: str) -> None:
 
 
 def test_an_accepted_change_lasts(site: Stepped, region: str) -> None:
-    """All is read again under the new identity, and later starts need no option any more."""
+    """F36: all is read again under the new identity, and later starts need no option any more."""
     site.save_twice()
     _as(site, f"{region}-b")
     with site.started(accept_identity_change=True) as agent:
@@ -73,7 +73,7 @@ def test_own_events_outlive_a_change_of_identity(site: Stepped, region: str) -> 
 
 
 def test_a_renamed_source_sends_nothing_again(site: Stepped) -> None:
-    """Entries are keyed by content: another name or pattern finds its places again."""
+    """F36: entries are keyed by content: another name or pattern finds its places again."""
     site.save_twice()
     source = {"name": "renamed", "preset": "native", "files": [f"{site.files.log.parent}/*.log"]}
     site.files.configure(sources=[source])
@@ -84,7 +84,7 @@ def test_a_renamed_source_sends_nothing_again(site: Stepped) -> None:
 
 
 def test_a_newer_checkpoint_is_not_touched(site: Stepped) -> None:
-    """After a downgrade the agent refuses to start, and leaves every file as it is."""
+    """F37: after a downgrade the agent refuses to start, and leaves every file as it is."""
     site.save_twice()
     body = (site.state / "checkpoint").read_bytes()
     newer = replace(site.snapshot(), format=2)
@@ -97,7 +97,7 @@ def test_a_newer_checkpoint_is_not_touched(site: Stepped) -> None:
 
 
 def test_the_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
-    """`status` asks whether an agent works here; the agent's start does not suffer from it."""
+    """F35: `status` asks whether an agent works here; the agent's start does not suffer from it."""
     folder = StateFolder(tmp_path / "state")
     assert not folder.is_locked()
     with folder:
@@ -116,7 +116,7 @@ def test_the_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
 
 
 def test_a_clock_far_behind_the_checkpoint_holds(site: Stepped) -> None:
-    """No line is judged while the clock is wrong: none becomes a dead letter; then all goes on."""
+    """F62: no line is judged while the clock is wrong: no dead letter; then all goes on."""
     with site.started():
         site.write(good=2)
         site.settle()
@@ -137,7 +137,7 @@ def test_a_clock_far_behind_the_checkpoint_holds(site: Stepped) -> None:
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
 def test_a_small_step_is_told_and_harmless(site: Stepped, step_ms: int) -> None:
-    """An hour forward or back is one log line; offsets and waits do not use the wall clock."""
+    """F62: an hour forward or back is one log line; offsets and waits do not use the wall clock."""
     with site.started():
         site.write(good=2, bad=1)
         site.settle()
@@ -150,7 +150,7 @@ def test_a_small_step_is_told_and_harmless(site: Stepped, step_ms: int) -> None:
 
 
 def test_a_step_into_the_future_and_back_holds_nothing(site: Stepped) -> None:
-    """The checkpoint's time runs no faster than the monotonic clock: a glitch is soon forgotten."""
+    """F62: the checkpoint's time runs as the monotonic clock: a glitch is soon forgotten."""
     with site.started():
         site.write(good=2)
         site.settle()
@@ -164,7 +164,7 @@ def test_a_step_into_the_future_and_back_holds_nothing(site: Stepped) -> None:
 
 
 def test_entries_of_gone_files_leave_after_some_days(site: Stepped) -> None:
-    """Not before `state.keep_days`, and only when all of them has its outcome."""
+    """F38: not before `state.keep_days`, and only when all of them has its outcome."""
     site.save_twice()
     site.files.log.unlink()
     with site.started():
@@ -179,7 +179,7 @@ def test_entries_of_gone_files_leave_after_some_days(site: Stepped) -> None:
 
 
 def test_ten_thousand_entries_are_saved_and_found(site: Stepped) -> None:
-    """A big checkpoint is one file like any other, and loads whole."""
+    """F38, F64: a big checkpoint is one file like any other, and loads whole."""
     site.save_twice()
     one = site.snapshot()
     many = tuple(

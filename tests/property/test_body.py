@@ -46,7 +46,7 @@ def plain(body: Body) -> bytes:
 
 @given(made=documents(), gzip=st.booleans())
 def test_body_parses_back(made: list[tuple[str, str, bytes]], *, gzip: bool) -> None:
-    """What a server reads is what was put in, whatever a line held."""
+    """F29: what a server reads is what was put in, whatever a line held."""
     body = body_of(made, Owner(), gzip=gzip)
     actions = parse(plain(body), body.index)
     read = [(action.id, action.index, action.document) for action in actions]
@@ -57,7 +57,7 @@ def test_body_parses_back(made: list[tuple[str, str, bytes]], *, gzip: bool) -> 
 
 @given(documents())
 def test_action_lines_hold_our_own_names_only(made: list[tuple[str, str, bytes]]) -> None:
-    """An action line is a function of id and index."""
+    """F29: an action line is a function of id and index."""
     lines = plain(body_of(made, Owner(), gzip=True)).split(b"\n")
     assert lines.pop() == b""
     assert len(lines) == 2 * len(made)
@@ -71,7 +71,7 @@ def test_action_lines_hold_our_own_names_only(made: list[tuple[str, str, bytes]]
 
 @given(documents(), st.data())
 def test_parts_send_the_same_bytes(made: list[tuple[str, str, bytes]], data: st.DataObject) -> None:
-    """A body cut into any parts, and these cut again, re-sends each document byte for byte."""
+    """F44, F47: a body cut into any parts, these cut again, sends the same bytes again."""
     body = body_of(made, Owner(), gzip=data.draw(st.booleans()))
     bodies = [body]
     for _ in range(data.draw(st.integers(1, 3))):
@@ -94,7 +94,7 @@ def _split(body: Body, data: st.DataObject) -> list[Body]:
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.randoms())
 def test_completion_covers_exactly_the_settled_lines(settled: list[bool], random: Any) -> None:
-    """What stays open and what its parts complete later are the whole, without overlap."""
+    """F58: what stays open and what its parts complete later are the whole, without overlap."""
     owner = Owner()
     body = body_of(
         [(f"{n:04x}", INDICES[0], b"{}") for n in range(len(settled))], owner, gzip=False

@@ -87,7 +87,7 @@ _SURROGATES = st.text(st.characters(), max_size=60)  # lone surrogates included,
 
 @given(st.binary(max_size=300), st.sampled_from(sorted(_STREAMS)))
 def test_any_bytes_have_one_verdict(raw: bytes, preset: str) -> None:
-    """Nothing raises; the same line gives the same answer."""
+    """F26, F27: nothing raises; the same line gives the same answer."""
     produced = _STREAMS[preset].produce(as_line(raw))
 
     check_produced(produced)
@@ -96,13 +96,13 @@ def test_any_bytes_have_one_verdict(raw: bytes, preset: str) -> None:
 
 @given(edited(st.sampled_from(_SAMPLES)), st.sampled_from(sorted(_STREAMS)))
 def test_edited_lines_have_one_verdict(raw: bytes, preset: str) -> None:
-    """Good lines with bytes replaced, inserted and cut out."""
+    """F27: good lines with bytes replaced, inserted and cut out."""
     check_produced(_STREAMS[preset].produce(as_line(raw)))
 
 
 @given(st.dictionaries(_KEYS, _JSON, max_size=6))
 def test_any_values_of_native_keys(fields: dict[str, Any]) -> None:
-    """Any JSON in any field: an event, or a dead letter by a deciding field."""
+    """F27: any JSON in any field: an event, or a dead letter by a deciding field."""
     produced = _NATIVE.produce(as_line(native(**fields)))
 
     check_produced(produced)
@@ -137,7 +137,7 @@ def _texts_of_a_client(value: str) -> dict[str, Any]:
 
 @given(_SURROGATES)
 def test_no_text_of_a_client_kills_a_native_line(value: str) -> None:
-    """Names, paths, agents, addresses: stored as they are, or with a flag; never lost."""
+    """F26, F29: names, paths, agents, addresses: stored as they are, or with a flag; never lost."""
     produced = _NATIVE.produce(as_line(native(**_texts_of_a_client(value))))
 
     check_produced(produced)
@@ -150,7 +150,7 @@ def test_no_text_of_a_client_kills_a_native_line(value: str) -> None:
 
 @given(_SURROGATES, st.sampled_from(["GET", "PUT", "DELETE", "MOVE", "MKCOL"]))
 def test_no_text_of_a_client_kills_a_caddy_line(value: str, method: str) -> None:
-    """Path, query, user, agent, destination, header names, methods."""
+    """F29: path, query, user, agent, destination, header names, methods."""
     headers = {
         "User-Agent": [value],
         "Destination": [value],

@@ -100,7 +100,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def test_one_value_changed_acknowledges_nothing_falsely(
     fates: list[Fate], data: st.DataObject
 ) -> None:
-    """Any one value of a true reply lost or replaced: true fates for all others, or unknown."""
+    """F52: one value of a true reply lost or replaced: true fates for the others, or unknown."""
     reply = true_reply(fates)
     *way, last = data.draw(st.sampled_from(paths(reply)))
     inside: Any = reply
@@ -119,7 +119,7 @@ def test_one_value_changed_acknowledges_nothing_falsely(
 
 @given(fates_lists, st.data())
 def test_bytes_changed_acknowledge_nothing_falsely(fates: list[Fate], data: st.DataObject) -> None:
-    """A reply cut anywhere is unknown; one wrong byte never makes an acknowledgement."""
+    """F52: a reply cut anywhere is unknown; one wrong byte never makes an acknowledgement."""
     body = json.dumps(true_reply(fates)).encode()
     at = data.draw(st.integers(0, len(body) - 1))
     assert judged(body[:at], len(fates)) is None
@@ -142,7 +142,7 @@ DONE = [Fate.STORED, Fate.PRESENT, Fate.REJECTED]
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.data())
 def test_every_line_has_one_outcome(widths: list[int], data: st.DataObject) -> None:
-    """Any order of replies, any subset of failures, any cuts: one outcome a line, at its end."""
+    """F52: any order of replies, subset of failures, cuts: one outcome a line, at its end."""
     owner, lines = Owner(), Lines()
     items = Items(
         Item(f"{line}-{n}", "x", owner, line, line + 1)

@@ -73,7 +73,7 @@ def test_a_checkpoint_comes_back(snapshot: Snapshot) -> None:
 
 @given(st.data(), SNAPSHOTS)
 def test_any_damage_falls_back_to_the_one_before(data: st.DataObject, snapshot: Snapshot) -> None:
-    """The newest file is damaged anywhere: the previous generation counts, and it is told."""
+    """F31: the newest file is damaged anywhere: the previous generation counts, and it is told."""
     before = replace(snapshot, sequence=snapshot.sequence + 1)
     newest = replace(snapshot, sequence=snapshot.sequence + 2)
     with tempfile.TemporaryDirectory() as name:
@@ -89,7 +89,7 @@ def test_any_damage_falls_back_to_the_one_before(data: st.DataObject, snapshot: 
 
 @given(st.data(), SNAPSHOTS)
 def test_damage_to_both_is_never_taken_for_state(data: st.DataObject, snapshot: Snapshot) -> None:
-    """With both files damaged there is no state: all is read again, or a person is asked."""
+    """F31: with both files damaged there is no state: all is read again, or a person is asked."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = CheckpointFile(folder, RealDisk())
@@ -113,7 +113,7 @@ def _is_damage(data: bytes) -> bool:
 
 
 def test_every_single_byte_counts() -> None:
-    """Each byte of a small file, each bit of it flipped: never taken for a whole checkpoint."""
+    """F31: any bit of a small file flipped: it is never taken for a whole checkpoint."""
     whole = encode(Snapshot("a", "b", (), (), "r", 7, "s", "2026-04-14T10:50:18.210Z"))
     taken = [
         (at, bit)
@@ -127,5 +127,5 @@ def test_every_single_byte_counts() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_no_checkpoint(data: bytes) -> None:
-    """Foreign content is damage, never an error of another kind."""
+    """F31: foreign content is damage, never an error of another kind."""
     assert _is_damage(data)

@@ -18,7 +18,7 @@ REPLIES: Final[list[Behavior]] = [serve(), lost_reply(), unavailable(), too_many
 
 
 class TailerMachine(RuleBasedStateMachine):
-    """Whatever is done to the files and to the agent: every line has one outcome, every loss a gap.
+    """F01 to F03, F07, F10, F16, F19, F30, F51: one outcome for each line, a gap for each loss.
 
     Rotated files are called `audit.log.1` and up; the lower the older.
     """

@@ -272,3 +272,4 @@ class FastDisk(RealDisk):
 FULL: Final = errno.ENOSPC
 BROKEN: Final = errno.EIO
 READ_ONLY: Final = errno.EROFS
+DENIED: Final = errno.EACCES

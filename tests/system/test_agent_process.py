@@ -54,7 +54,7 @@ class Writer:
 def test_kill_9_loses_nothing_and_doubles_nothing(
     tmp_path: Path, bulk_server: BulkServer, region: str, seed: int
 ) -> None:
-    """Killed at random moments while lines are written, rotated and shipped: each stored once."""
+    """F30: killed at random while lines are written, rotated and shipped: each stored once."""
     agent = AgentProcess(tmp_path / "with blanks", bulk_server.address, region)
     lines = Lines(agent.log)
     bulk_server.make_index(lines.index(region))
@@ -73,7 +73,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
 
 
 def test_kill_9_on_the_real_node(tmp_path: Path, node_address: str, region: str) -> None:
-    """The same on a real OpenSearch: what is searched afterwards is each line once."""
+    """F30: the same on a real OpenSearch: what is searched afterwards is each line once."""
     agent = AgentProcess(tmp_path, node_address, region)
     lines = Lines(agent.log)
     with Writer(lines, total=2000, rotate_each=1000) as writer:
@@ -104,7 +104,7 @@ def _names_on_node(address: str, region: str) -> Iterator[str]:
 
 
 def test_sigterm_drains_and_exits_0(tmp_path: Path, bulk_server: BulkServer, region: str) -> None:
-    """On SIGTERM what was read is shipped, the checkpoint written, and nothing is sent again."""
+    """F59: on SIGTERM what was read is shipped, the checkpoint written, nothing sent again."""
     agent = AgentProcess(tmp_path, bulk_server.address, region)
     lines = Lines(agent.log)
     bulk_server.make_index(lines.index(region))
@@ -120,7 +120,7 @@ def test_sigterm_drains_and_exits_0(tmp_path: Path, bulk_server: BulkServer, reg
 
 
 def test_a_paused_process_goes_on(tmp_path: Path, bulk_server: BulkServer, region: str) -> None:
-    """SIGSTOP while lines are written and the log is renamed: after SIGCONT nothing is missing."""
+    """F63: SIGSTOP while lines are written and the log is renamed: nothing is missing then."""
     agent = AgentProcess(tmp_path, bulk_server.address, region)
     lines = Lines(agent.log)
     bulk_server.make_index(lines.index(region))
@@ -134,6 +134,7 @@ def test_a_paused_process_goes_on(tmp_path: Path, bulk_server: BulkServer, regio
         agent.signal(signal.SIGCONT)
         agent.wait_shipped()
         assert agent.stop() == 0
+    assert all(line["boot"] for line in agent.events() if line["event"] == "agent.started")
     agent.once()
 
     assert stored_names(dict(bulk_server.documents[lines.index(region)])) == lines.names()

@@ -89,7 +89,7 @@ def test_mapping_error_on_one_of_a_thousand(
 
 
 def test_one_document_spoils_its_index(node_address: str, client: OpenSearch, index: str) -> None:
-    """A document that is no object is refused with all others of its request: found by halving."""
+    """F45: a document that is no object spoils its whole request: found by halving."""
     with Shipping(node_address) as ship:
         made = [
             (f"id-{n:03d}", index, b"[]" if n == 77 else b'{"line":%d}' % n) for n in range(100)
@@ -102,7 +102,7 @@ def test_one_document_spoils_its_index(node_address: str, client: OpenSearch, in
 
 
 def test_doubtful_document(node_address: str, client: OpenSearch, region: str) -> None:
-    """The alone rule: a term too long for the index is rejected, its neighbors are stored."""
+    """F45: the alone rule: a term too long for the index is rejected, its neighbors are stored."""
     index = f"audit-{region}-2026.04.14"
     body = {
         "settings": {"index.append_only.enabled": True, "index.final_pipeline": "_none"},

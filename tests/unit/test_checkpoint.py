@@ -93,7 +93,7 @@ def test_the_file_is_two_lines_of_canonical_json() -> None:
 
 
 def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
-    """A checkpoint of the first released format loads in every later version."""
+    """F37: a checkpoint of the first released format loads in every later version."""
     data = (DATA / "checkpoint-format-1").read_bytes()
     (tmp_path / "checkpoint").write_bytes(data)
 
@@ -102,7 +102,7 @@ def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
 
 
 def test_both_damaged_is_told(tmp_path: Path) -> None:
-    """With no valid file left the start learns which ones were damaged."""
+    """F31: with no valid file left the start learns which ones were damaged."""
     saved(tmp_path, 1, 2)
     for name in ("checkpoint", "checkpoint.1"):
         (tmp_path / name).write_bytes(b"\0" * 100)
@@ -149,7 +149,7 @@ def test_damaged_files_are_kept_aside(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_not_touched(tmp_path: Path) -> None:
-    """A whole file of a later format stops the start; torn, it is damage like any other."""
+    """F37: a whole file of a later format stops the start; torn, it is damage like any other."""
     newer = encode(replace(snapshot(9), format=2)).replace(b"checkpoint 1 ", b"checkpoint 2 ", 1)
     (tmp_path / "checkpoint").write_bytes(newer)
 
@@ -184,7 +184,7 @@ def test_a_file_that_may_not_be_read_stops_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fate", list(Fate))
 @pytest.mark.parametrize("call", range(1, 5))
 def test_a_crash_at_any_step_leaves_a_valid_state(tmp_path: Path, call: int, fate: Fate) -> None:
-    """Whatever step of a save dies, and how: the start finds the old state or the new one."""
+    """F30: whatever step of a save dies, and how: the start finds the old state or the new one."""
     saved(tmp_path, 1, 2)
     disk = FaultDisk(tmp_path)
     disk.plan(call, fate)
@@ -200,7 +200,7 @@ def test_a_crash_at_any_step_leaves_a_valid_state(tmp_path: Path, call: int, fat
 
 @pytest.mark.parametrize("call", range(1, 6))
 def test_power_loss_after_any_step_leaves_a_valid_state(tmp_path: Path, call: int) -> None:
-    """Names and contents that were not synced may be gone, in any combination."""
+    """F32: names and contents that were not synced may be gone, in any combination."""
     folder = tmp_path / "state"
     folder.mkdir()
     saved(folder, 1, 2)
@@ -222,7 +222,7 @@ def test_power_loss_after_any_step_leaves_a_valid_state(tmp_path: Path, call: in
 @pytest.mark.parametrize("fate", list(Fate))
 @pytest.mark.parametrize("call", range(1, 5))
 def test_a_failed_save_heals(tmp_path: Path, call: int, fate: Fate, error: int) -> None:
-    """An error at any step leaves a valid state, and the next save succeeds."""
+    """F33: an error at any step leaves a valid state, and the next save succeeds."""
     saved(tmp_path, 1, 2)
     disk = FaultDisk(tmp_path)
     file = CheckpointFile(tmp_path, disk)

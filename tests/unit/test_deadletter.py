@@ -127,7 +127,7 @@ def _offsets(folder: Path) -> list[int]:
 def test_a_crash_at_any_step_keeps_what_was_acknowledged(
     tmp_path: Path, call: int, fate: Fate
 ) -> None:
-    """Killed at any call, or without power: acknowledged records stay, and no line stands twice."""
+    """F30: killed at any call, or without power: acknowledged records stay, none is double."""
     folder = tmp_path / "state"
     folder.mkdir()
     disk = FaultDisk(folder)
@@ -177,7 +177,7 @@ def test_what_a_killed_agent_left_is_made_durable(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fate", list(Fate))
 @pytest.mark.parametrize("call", range(1, 7))
 def test_an_error_at_any_step_heals(tmp_path: Path, call: int, fate: Fate, error: int) -> None:
-    """After an error the same calls are repeated; then each record is durable and stands once."""
+    """F33: after an error the same calls are repeated; each record is durable, and once."""
     folder = tmp_path / "state"
     folder.mkdir()
     disk = FaultDisk(folder)
@@ -200,7 +200,7 @@ def test_an_error_at_any_step_heals(tmp_path: Path, call: int, fate: Fate, error
 
 
 def test_a_second_fsync_is_not_believed(tmp_path: Path) -> None:
-    """After a failed fsync the bytes are written again: a repeat alone may have written nothing."""
+    """F32, F33: after a failed fsync the bytes are written again: a repeat may write none."""
     disk = FaultDisk(tmp_path)
     letters = opened(tmp_path, disk)
     letters.add(letter(1))
@@ -237,7 +237,7 @@ def test_a_tail_that_cannot_be_cut_takes_no_record(tmp_path: Path) -> None:
 
 
 def test_a_torn_tail_is_cut(tmp_path: Path) -> None:
-    """Half a record at the end was never acknowledged: it goes, and the next one is whole."""
+    """F39: half a record at the end was never acknowledged: it goes, and the next one is whole."""
     added(opened(tmp_path), 2)
     file = tmp_path / "000001.jsonl"
     file.write_bytes(file.read_bytes()[:-20])
@@ -249,7 +249,7 @@ def test_a_torn_tail_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_set_aside(tmp_path: Path) -> None:
-    """Told with the file that keeps its bytes, counted at each start, and not told again."""
+    """F39: told with the file that keeps its bytes, counted at each start, and not told again."""
     added(opened(tmp_path), 3)
     file = tmp_path / "000001.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
@@ -271,7 +271,7 @@ def test_a_damaged_record_is_set_aside(tmp_path: Path) -> None:
 def test_any_damage_is_survived(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Flip, cut or zero anything anywhere: the start succeeds, and new records go on."""
+    """F39: flip, cut or zero anything anywhere: the start succeeds, and new records go on."""
     folder = tmp_path_factory.mktemp("letters")
     letters = opened(folder)
     added(letters, 4)
@@ -295,7 +295,7 @@ def test_any_damage_is_survived(
 @pytest.mark.parametrize("fate", list(Fate))
 @pytest.mark.parametrize("call", range(1, 8))
 def test_a_crash_while_damage_is_set_aside(tmp_path: Path, call: int, fate: Fate) -> None:
-    """Killed in the middle of mending: the next start ends it, and nothing is gone."""
+    """F39: killed in the middle of mending: the next start ends it, and nothing is gone."""
     added(opened(tmp_path), 3)
     file = tmp_path / "000001.jsonl"
     file.write_bytes(file.read_bytes().replace(b'"seq":2', b'"seq":9'))
