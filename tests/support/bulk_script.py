@@ -235,6 +235,26 @@ def raw_reply(change: Callable[[bytes], bytes]) -> Behavior:
     return behave
 
 
+class _Over:
+    """An exchange whose true reply is what another behavior makes of it."""
+
+    def __init__(self, exchange: Exchange, base: Behavior) -> None:
+        self.request = exchange.request
+        self._exchange = exchange
+        self._base = base
+
+    def apply(self, judge: Judge = accept_all) -> Answer:
+        assert judge is accept_all, "only the base refuses"
+        answer = self._base(self._exchange)
+        assert isinstance(answer, Answer), "only the upper one hangs up"
+        return answer
+
+
+def over(base: Behavior, upper: Behavior) -> Behavior:
+    """Let `base` decide what is stored and refused, and `upper` spoil the reply."""
+    return lambda exchange: upper(_Over(exchange, base))
+
+
 def not_json() -> Behavior:
     """Store everything; the reply is whole and no JSON."""
     return raw_reply(lambda body: body[:-1] + b"?")
