@@ -8,6 +8,7 @@ its index took others after it was refused alone.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from auditship_agent.body import Body, Item, Items, cut, documents_of, size_of
@@ -110,7 +111,8 @@ class Bodies:
         for half in reversed(cut(waiting.body, (range(middle), range(middle, len(items))))):
             again = Waiting(half, waiting.due, doubtful_since=waiting.doubtful_since)
             self.put_back(again)
-        return Settled(waiting.body, tuple(range(len(items))))
+        lines = msgspec.structs.replace(waiting.body, data=b"")  # the halves have the bytes
+        return Settled(lines, tuple(range(len(items))))
 
     # -- requests that were refused for what is in them -----------------------------------
 
