@@ -156,7 +156,7 @@ def test_expired_files_are_not_read(site: Site, *, packed: bool) -> None:
         assert len(site.events()) == 1
 
 
-def test_ten_thousand_files_and_a_huge_one(make_site: MakeSite) -> None:
+def test_thousands_of_files_and_a_huge_one(make_site: MakeSite) -> None:
     """F64: each small file is done within two rounds of the huge one; descriptors stay limited."""
     site = make_site(limits=LimitsConfig(max_open_files=64, turn_bytes=65_536))
     site.write(1)
