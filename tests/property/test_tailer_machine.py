@@ -10,11 +10,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from support.bulk import BulkServer
-from support.bulk_script import Behavior, lost_reply, serve, too_many_requests, unavailable
+from support.bulk_script import (
+    QUEUE_FULL,
+    Behavior,
+    lost_reply,
+    refuse_items,
+    reset,
+    serve,
+    short,
+    too_many_requests,
+    unavailable,
+)
 from support.site import LOG, Site
 
 OVER_S: Final = 301.0  # longer than finish_after_s and gap_after_s
-REPLIES: Final[list[Behavior]] = [serve(), lost_reply(), unavailable(), too_many_requests()]
+REPLIES: Final[list[Behavior]] = [
+    serve(),
+    lost_reply(),
+    unavailable(),
+    too_many_requests(),
+    reset(),
+    short(),
+    refuse_items(QUEUE_FULL, {0, 2}),
+]
 
 
 class TailerMachine(RuleBasedStateMachine):
@@ -29,6 +47,7 @@ class TailerMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.site = Site(self.folder / "a site", self.server)
         self.count = 0
+        self.bad = 0
         self.copied = ""  # a copy whose original is not cut yet
 
     # -- the application and its logrotate -------------------------------------------------
@@ -36,6 +55,11 @@ class TailerMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 4))
     def write(self, count: int) -> None:
         self.site.write(count)
+
+    @rule()
+    def write_bad(self) -> None:
+        self.bad += 1
+        self.site.append(b"no json, %d\n" % self.bad)
 
     @rule()
     def write_part(self) -> None:
@@ -102,7 +126,7 @@ class TailerMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         self.site.settle()
 
-    @rule(replies=st.lists(st.sampled_from(REPLIES), min_size=1, max_size=3))
+    @rule(replies=st.lists(st.sampled_from(REPLIES), min_size=1, max_size=5))
     def trouble(self, replies: list[Behavior]) -> None:
         self.site.server.script(*replies)
 
