@@ -163,7 +163,7 @@ def _sizes_of(site: Site, lines: int) -> list[int]:
 # -- F44: some again --------------------------------------------------------------------------
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.lists(st.sets(st.integers(0, 11)), min_size=1, max_size=4))
 def test_any_subset_comes_again(subsets: list[set[int]]) -> None:
     """F44: whichever items are refused how often, the others count, and each is stored once."""
@@ -296,7 +296,7 @@ def test_an_id_that_holds_another_content(site: Site) -> None:
     site.check_everything()
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.permutations(range(4)), st.integers(0, 4))
 def test_replies_out_of_order_and_a_kill(order: list[int], answered: int) -> None:
     """F58: whatever comes first, the checkpoint holds the contiguous prefix; then kill -9."""
