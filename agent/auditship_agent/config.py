@@ -96,7 +96,9 @@ class DeliveryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How bodies are sent."""
 
     max_in_flight: Annotated[int, Meta(ge=1, le=16)] = 2
-    max_buffer_bytes: Annotated[int, size_meta(ge=2 * MIB)] = 3 * MIB  # finished bodies, gzipped
+    max_buffer_bytes: Annotated[int, size_meta(ge=2 * MIB)] = (
+        5 * MIB // 2
+    )  # finished bodies, gzipped
     timeout_s: Seconds = 60
     retry_max_s: Seconds = 30
     hold_probe_s: Seconds = 30

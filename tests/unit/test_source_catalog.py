@@ -180,9 +180,9 @@ def test_archives_come_a_few_at_a_time(site: Site) -> None:
     site.start()
     site.look()
     first = in_round(site, is_ready)
-    assert (len(first), first[-1]) == (5, LOG)
+    assert (len(first), first[-1]) == (3, LOG)
     others = in_round(site, lambda file: is_ready(file) and Path(file.path).name not in first)
-    assert (len(others), set(others) & set(first)) == (4, set())
+    assert (len(others), set(others) & set(first)) == (2, set())
     site.check_everything()
     assert len(site.events()) == 19
     site.close()

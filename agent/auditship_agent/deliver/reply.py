@@ -77,18 +77,18 @@ class Judgment(Struct, frozen=True):
     fates: tuple[ItemFate, ...] = ()
 
 
-class _Error(Struct):
+class _Error(Struct, gc=False):
     type: str
     reason: str | None = None
 
 
-class _Create(Struct, rename={"id": "_id"}):
+class _Create(Struct, gc=False, rename={"id": "_id"}):
     id: str
     status: int
     error: _Error | None = None
 
 
-class _Item(Struct, forbid_unknown_fields=True):
+class _Item(Struct, gc=False, forbid_unknown_fields=True):
     create: _Create
 
 

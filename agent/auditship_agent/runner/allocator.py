@@ -11,7 +11,7 @@ from typing import Final
 _ARENA_MAX: Final = -8  # mallopt(3)
 _MMAP_THRESHOLD: Final = -3
 _TRIM_THRESHOLD: Final = -1
-_BLOCK_BYTES: Final = 131_072  # glibc's own first value; setting it keeps it there
+_BLOCK_BYTES: Final = 65_536  # what is as large as a piece of a file is mapped apart, for good
 
 
 def keep_small() -> None:

@@ -19,7 +19,7 @@ from auditship_agent.source.tailer import PREPARE_BYTES
 Expiry = Callable[[SourceConfig, Content, int], bool]
 START: Final = Mark(0, NO_ANCHOR)
 _ALL: Final = 1 << 62
-ARCHIVES_AT_ONCE: Final = 4  # each takes memory while it is read
+ARCHIVES_AT_ONCE: Final = 2  # each takes memory while it is read
 
 
 def resumable(file: LogFile, orphans: Iterable[Orphan]) -> Orphan | None:
