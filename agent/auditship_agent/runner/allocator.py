@@ -2,7 +2,7 @@
 
 By itself glibc gives each thread a heap of its own, and raises the size from which a block is
 mapped apart as soon as a larger one is freed. An agent makes bodies in one thread and frees them
-in another, all day: without bounds, a fifth of its memory is holes.
+in another, all day: without bounds, its heaps fill with holes.
 """
 
 import ctypes
