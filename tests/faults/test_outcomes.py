@@ -323,3 +323,21 @@ def test_replies_out_of_order_and_a_kill(order: list[int], answered: int) -> Non
             gate.open()
         site.check_everything()
         assert len(site.events()) == 20
+
+
+def test_a_rejected_line_keeps_its_outcome(site: Site) -> None:
+    """F45: read again, by a mapping that takes it now, it stays a dead letter until a replay."""
+    site.server.otherwise = named(b'"culprit"', MAPPING)
+    site.write(3)
+    about(site, "culprit")
+    site.write(3)
+    site.settle()
+    site.stop()
+    for name in ("checkpoint", "checkpoint.1"):
+        (site.state / name).unlink()
+    site.server.otherwise = serve()
+    site.start()
+    site.check_everything()
+    assert len(site.events()) == 6
+    (letter,) = site.letters()
+    assert letter.reason == "rejected"

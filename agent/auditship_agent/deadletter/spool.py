@@ -79,6 +79,7 @@ class DeadLetterFile:
         self.folder = folder
         self.open: set[int] = set()  # numbers of open records
         self.unterminated: dict[tuple[str, int], Begun] = {}  # by generation and offset
+        self._refused: dict[str, int] = {}  # documents that the cluster refused -> record
         self.damaged = 0  # records set aside, now or earlier
         self._disk = disk
         self._resolutions = Resolutions(folder)
@@ -156,6 +157,8 @@ class DeadLetterFile:
 
     def _opened(self, record: DeadLetter) -> None:
         self.open.add(record.seq)
+        if record.id is not None:
+            self._refused[record.id] = record.seq
         if record.reason == UNTERMINATED:
             begun = Begun(record.seq, record.line_bytes, record.line_sha256)
             self.unterminated[record.generation, record.offset] = begun
@@ -297,12 +300,23 @@ class DeadLetterFile:
 
     def refresh(self) -> None:
         """Learn which records were closed meanwhile, by this process or another. Raises OSError."""
-        for resolution in self._resolutions.new():
+        news = list(self._resolutions.new())
+        for resolution in news:
             self._last_seq = max(self._last_seq, resolution.seq)
             self.open.discard(resolution.seq)
+        if news:
+            self._forget_refused()
         closed = [place for place, one in self.unterminated.items() if one.seq not in self.open]
         for place in closed:
             del self.unterminated[place]
+
+    def _forget_refused(self) -> None:
+        for name in [name for name, seq in self._refused.items() if seq not in self.open]:
+            del self._refused[name]
+
+    def is_refused(self, document_id: str) -> bool:
+        """Whether an open record says that the cluster refused this document."""
+        return self._refused.get(document_id) in self.open
 
     def resolve(self, resolutions: Iterable[Resolution]) -> None:
         """Close records, durably. Raises OSError; a repeat is harmless."""

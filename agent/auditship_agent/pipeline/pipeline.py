@@ -8,6 +8,8 @@ Main thread only; no method waits.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
+
 from auditship_agent.batch import Batch
 from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig
@@ -193,6 +195,7 @@ class Pipeline:
                 return self._stop_before(file, tailer, line)
         else:
             self.refusals.fine(name)
+            produced = self._without_dead(produced)
         if line.nul_run:
             gap = Gap(name, file.path, file.first or b"", line.begin, line.offset, "nul_run")
             self._runs.append((file.progress, line.end, gap))
@@ -207,6 +210,15 @@ class Pipeline:
             return True
         tailer.stop_at(line.end)
         return False
+
+    def _without_dead(self, produced: Produced) -> Produced:
+        """Leave out what was refused before a crash and is in the dead letter already."""
+        left = self.refusals.unrecorded(produced.documents)
+        if len(left) == len(produced.documents):
+            return produced
+        if left:
+            return msgspec.structs.replace(produced, documents=left)
+        return Produced("dead_letter", reason="rejected")
 
     def _stop_before(self, file: LogFile, tailer: Tailer, line: Line) -> bool:
         """Read this file no further for a moment: its line cannot be recorded; others go on."""

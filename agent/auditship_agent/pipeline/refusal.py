@@ -22,7 +22,7 @@ from auditship_agent.deadletter import (
     raw_text,
 )
 from auditship_agent.deliver import Refused
-from auditship_agent.line import Line
+from auditship_agent.line import Document, Line
 from auditship_agent.metrics import Metrics
 from auditship_agent.source.logfile import LogFile
 from auditship_indexer.clock import Clock, iso_ms
@@ -79,6 +79,15 @@ class Refusals:
             raw=raw_text(line.raw),
         )
         return self._add(record, file.source.name)
+
+    def unrecorded(self, documents: tuple[Document, ...]) -> tuple[Document, ...]:
+        """Return the documents that no open dead letter holds.
+
+        A line that is read again after a crash keeps the outcome that it had, even if the cluster
+        would take its document by now: a replay of the record is what stores it.
+        """
+        is_refused = self._letters.is_refused
+        return tuple(one for one in documents if not is_refused(one.id))
 
     def take_unfinished(self, file: LogFile, line: Line) -> bool:
         """Record, durably, a last line without LF; False: not yet, try again."""
