@@ -29,6 +29,7 @@ LongSeconds = Annotated[float, Meta(ge=5)]
 Count = Annotated[int, Meta(ge=0)]
 Wrapper = Literal["docker", "cri", "compose", "syslog", "cee", "fluent"]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+OWN_NAME: Final = "agent"  # under which the agent's own events are counted
 _LABEL: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _MAX_LINE: Final = {"caddy": 8 * MIB}
 
@@ -219,6 +220,11 @@ def _check(config: AgentConfig, name: str) -> None:
     """Refuse what the types alone allow."""
     _check_server(config, name)
     names = [source.name for source in config.sources]
+    if OWN_NAME in names:
+        raise ConfigError(
+            f"{name}: sources: the name {OWN_NAME!r} is that of the agent's own events",
+            hint="give the source another name",
+        )
     for twice in {one for one in names if names.count(one) > 1}:
         raise ConfigError(f"{name}: sources: the name {twice!r} stands twice")
     for source in config.sources:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from auditship_indexer.errors import ConfigError
 
 LISTED: Final = "config.example.yaml lists each setting with its unit"
+OTHER_FILE: Final = "name another file with --config FILE"
 _BYTES: Final = {"unit": "bytes"}
 _UNITS: Final = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -25,9 +26,11 @@ _UNITS: Final = {
 }  # fmt: skip
 _SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)", re.ASCII)
 _PLACE: Final = re.compile(r" - at `\$(.*)`$")
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`$")
-_MISSING: Final = re.compile(r"Object missing required field `(.*)`$")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`$", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(.*)`$", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+_SHOWN: Final = 80  # characters of a wrong value: it may be a whole file, named by mistake
 
 Path_ = tuple[str | int, ...]
 Settings = TypeVar("Settings", bound=Struct)
@@ -49,9 +52,7 @@ def load(path: Path, kind: type[Settings], *, document: int = 0) -> Settings:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(
-            f"{path}: cannot be read: {cause}", hint="name another file with --config FILE"
-        ) from error
+        raise ConfigError(f"{path}: cannot be read: {cause}", hint=OTHER_FILE) from error
     return parse(text, kind, name=str(path), document=document)
 
 
@@ -134,12 +135,15 @@ def _told(
     if missing := _MISSING.fullmatch(what):
         return _error(name, node, (*path, missing[1]), "required, but not set", LISTED)
     found = _at(value, path)
-    got = "" if isinstance(found, dict | list) else f" (got {found!r})"
+    shown = repr(found)
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    got = "" if isinstance(found, dict | list) else f" (got {shown})"
     return _error(name, node, path, what[:1].lower() + what[1:] + got, LISTED)
 
 
 def _error(name: str, node: yaml.Node | None, path: Path_, what: str, hint: str) -> ConfigError:
-    return ConfigError(f"{name}:{_line_of(node, path)}: {_dotted(path)}: {what}", hint=hint)
+    dotted = " ".join(_dotted(path).split()) or "a blank key"
+    return ConfigError(f"{name}:{_line_of(node, path)}: {dotted}: {what}", hint=hint)
 
 
 def _path_of(text: str) -> Path_:

@@ -140,11 +140,25 @@ def test_full_stops_only_the_file_with_the_bad_line(site: Stepped) -> None:
         assert len(site.stored()) == 52
         assert site.letters() == []
         assert "deadletter.full" in site.names()
+        assert any("dead_letter.max_bytes is reached" in reason for reason in health_of(agent))
         agent.letters.limit(1 << 24, 0)
         site.settle()
         assert len(site.stored()) == 54
         assert len(site.letters()) == 1
         assert "deadletter.resumed" in site.names()
+        assert health_of(agent) == []
+
+
+def test_a_full_disk_is_red_at_once(site: Stepped) -> None:
+    """Few dead letters and no room beside them: that is an alarm, too, with the limit's name."""
+    with site.started() as agent:
+        agent.letters.limit(1 << 24, 1 << 62)
+        site.write(bad=1)
+        site.turns(5)
+        (reason,) = health_of(agent)
+        assert "dead_letter.min_free_bytes" in reason
+        (told,) = [line for line in site.events() if line["event"] == "deadletter.full"]
+        assert "no line is dropped" in told["hint"]
 
 
 def test_a_refused_document_without_room_waits_alone(
@@ -180,6 +194,10 @@ def test_nothing_but_dead_letters_holds_the_source(
         site.turns(20)
         assert len(site.letters()) == 10
         assert any("dosya held" in reason for reason in health_of(agent))
+        status_of(agent)
+        held = agent.metrics.registry.get_sample_value
+        assert held("auditship_agent_held", {"reason": "source"}) == 1
+        assert held("auditship_agent_held", {"reason": "clock"}) == 0
     assert "source.held" in site.names()
 
 

@@ -13,7 +13,7 @@ from auditship_agent.check.rotation import parse, rotation
 from auditship_agent.config import AgentConfig, load_agent
 from auditship_agent.positions import FileStatus, SourceStatus, Status
 from support.bulk import BulkServer
-from support.commands import write_agent
+from support.commands import agent_once, write_agent
 
 GOOD = (
     b'{"v":1,"time":"2026-04-14T10:32:15.000Z","action":"auth.login","result":"success",'
@@ -221,3 +221,39 @@ def test_the_clock_is_compared_where_the_cluster_tells_its_own(
     finding = findings(config, local=False)["cluster"]
 
     assert (finding.ok, "clock" in finding.told) == (ok, True)
+
+
+def test_a_state_folder_that_run_would_refuse(
+    tmp_path: Path, log: Path, bulk_server: BulkServer
+) -> None:
+    """Another server's checkpoint, or damaged ones, are found before the start, not by exit 4."""
+    config = write_agent(tmp_path, bulk_server.address, server="fs-1", region="eu", files=log)
+    agent_once(config)
+    assert findings(config)["state folder"].ok
+    text = config.read_text("utf-8")
+
+    config.write_text(text.replace("id: fs-1", "id: fs-2"), "utf-8")
+    finding = findings(config)["state folder"]
+    assert (finding.ok, "that of server fs-1 in eu" in finding.told) == (False, True)
+    assert "--accept-identity-change" in finding.hint
+
+    config.write_text(text, "utf-8")
+    for path in (tmp_path / "state-fs-1").glob("checkpoint*"):
+        path.write_bytes(b"torn")
+    finding = findings(config)["state folder"]
+    assert (finding.ok, "damaged" in finding.told) == (False, True)
+    assert "nothing is stored twice" in finding.hint
+
+
+def test_a_refused_password_is_told_as_one(
+    tmp_path: Path, log: Path, bulk_server: BulkServer
+) -> None:
+    """401 speaks of user and password, not of the rights of a role."""
+    bulk_server.credentials = ("auditship", "right")
+    config = write_agent(tmp_path, bulk_server.address, server="fs-1", region="eu", files=log)
+
+    finding = findings(config, local=False)["cluster"]
+
+    assert not finding.ok
+    assert "401, user, password" in finding.told
+    assert "opensearch.username" in finding.hint

@@ -225,3 +225,10 @@ def test_any_structure(value: object) -> None:
         parse(yaml.safe_dump(value), Settings, name="agent.yaml")
     except ConfigError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
+
+
+def test_a_key_of_several_lines_is_told_in_one() -> None:
+    """An error is one line, whatever the key."""
+    error = refused(yaml.safe_dump({"a\nb": None}))
+    assert str(error).startswith("agent.yaml:1: a b: unknown setting")
+    assert "a blank key" in str(refused(yaml.safe_dump({"\n": None})))

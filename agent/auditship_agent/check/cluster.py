@@ -5,6 +5,7 @@ import ssl
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -91,6 +92,9 @@ def _apart_s(date: str) -> float | None:
 
 
 def _judged(host: str, index: str, status: int, body: bytes) -> Finding:
+    if status == HTTPStatus.UNAUTHORIZED:
+        told = f"{host}: 401, user, password or client certificate is not accepted"
+        return failed("cluster", told, "mend opensearch.username and its password or certificate")
     try:
         answer = msgspec.json.decode(body)
         kind = answer["items"][0]["create"]["error"]["type"]

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from auditship_agent.check.finding import Finding, failed, fine, user
+from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig
+from auditship_agent.durable import RealDisk
+from auditship_indexer.errors import StateError
 
+_REPLAYS: Final = "all files are read from 0 again; nothing is stored twice"
 _DESCRIPTORS_BESIDE: Final = 64
 _WATCHES: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 
@@ -31,20 +35,46 @@ def state(config: AgentConfig) -> Finding:
             f"{config.dead_letter.min_free_bytes:,}",
             "free some disk space, or lower the limit",
         )
+    return _kept(config, folder)
+
+
+def _kept(config: AgentConfig, folder: Path) -> Finding:
+    """Check that the checkpoint is one that `run` would go on with: version, identity, damage."""
+    try:
+        snapshot, damaged = CheckpointFile(folder, RealDisk()).load()
+    except StateError as error:
+        return failed("state folder", str(error), error.hint or "")
+    server = config.server
+    if snapshot is not None and (snapshot.server, snapshot.region) != (server.id, server.region):
+        return failed(
+            "state folder",
+            f"{folder}: that of server {snapshot.server} in {snapshot.region}, "
+            f"the configuration says {server.id} in {server.region}",
+            "mend server.id and server.region, or run --accept-identity-change",
+        )
+    if damaged and snapshot is None:
+        return failed(
+            "state folder",
+            f"{damaged[0]}: damaged, and no other checkpoint is valid",
+            f"checkpoint.on_damage is {config.checkpoint.on_damage}: "
+            + ("the start exits with 4" if config.checkpoint.on_damage == "stop" else _REPLAYS),
+        )
     return fine("state folder", str(folder))
 
 
 def descriptors(config: AgentConfig) -> Finding:
     """Check that as many files may be open as the settings allow."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)  # `run` raises the soft one to it
     wanted = config.limits.max_open_files + _DESCRIPTORS_BESIDE
-    if soft < wanted:
+    if limit == resource.RLIM_INFINITY:
+        return fine("descriptors", f"{config.limits.max_open_files:,}, the system sets no limit")
+    if limit < wanted:
         return failed(
             "descriptors",
-            f"limits.max_open_files needs {wanted:,}, this process may have {soft:,}",
+            f"limits.max_open_files needs {wanted:,}, this process may have {limit:,}",
             "raise LimitNOFILE of the service, or lower limits.max_open_files",
         )
-    return fine("descriptors", f"{config.limits.max_open_files:,} of {soft:,}")
+    return fine("descriptors", f"{config.limits.max_open_files:,} of {limit:,}")
 
 
 def watches(config: AgentConfig, folders: int) -> Finding:

@@ -89,9 +89,10 @@ def _opened(config_path: Path | None) -> tuple[AgentConfig, Path]:
     return config, Path(config.state.dir) / FOLDER
 
 
-def _chosen(folder: Path, wanted: Filter) -> Iterator[DeadLetter]:
+def _chosen(folder: Path, wanted: Filter, *, only_open: bool = True) -> Iterator[DeadLetter]:
     try:
-        yield from (record for record in records(folder) if wanted.takes(record))
+        found = records(folder, only_open=only_open)
+        yield from (record for record in found if wanted.takes(record))
     except PermissionError as error:
         raise ConfigError(
             f"{error.filename}: {error.strerror}",
@@ -137,7 +138,8 @@ def _row(record: DeadLetter) -> tuple[str, ...]:
 def show(config_path: Path | None, seq: int, *, raw: bool) -> None:
     """Show one record, open or closed, with its line."""
     config, folder = _opened(config_path)
-    found = next((one for one in records(folder, only_open=False) if one.seq == seq), None)
+    every = _chosen(folder, Filter(None, None, None), only_open=False)
+    found = next((one for one in every if one.seq == seq), None)
     if found is None:
         raise ConfigError(f"there is no dead letter {seq}", hint="auditship-agent deadletter list")
     if raw:
@@ -264,8 +266,12 @@ def export(config_path: Path | None, output: Path, **wanted: str | None) -> None
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     except OSError as error:
         raise ConfigError(f"{output}: {error.strerror}", hint="name a new file") from error
-    with os.fdopen(descriptor, "wb") as out:
-        count = _write(chosen, out)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            count = _write(chosen, out)
+    except BaseException:  # half an export is none, whatever ended it
+        output.unlink()
+        raise
     click.echo(f"{count:,} records in {output}")
 
 

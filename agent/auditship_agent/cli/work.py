@@ -14,7 +14,8 @@ from auditship_agent.cli import sample
 from auditship_agent.config import AgentConfig, SourceConfig, find, load_agent
 from auditship_agent.durable import RealDisk
 from auditship_agent.runner import Agent, StateFolder, allocator, build, once, run
-from auditship_indexer.errors import ConfigError
+from auditship_agent.runner.report import held_of
+from auditship_indexer.errors import ConfigError, StateError
 from auditship_indexer.log import Log, adopt
 
 
@@ -67,10 +68,8 @@ def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
         for source in config.sources:
             count = agent.pipeline.tally.of(source.name)
             click.echo(f"{source.name}: {count.told()} {time.monotonic() - began:.1f} s")
-        for what, why in agent.pipeline.delivery.held.items():
+        for what, why in held_of(agent).items():
             click.echo(f"held: {what}: {why}", err=True)
-        if agent.pipeline.delivery.flow.hold:
-            click.echo(f"held: {agent.pipeline.delivery.flow.hold}", err=True)
     return complete
 
 
@@ -97,7 +96,13 @@ def tell_status(config_path: Path | None, *, as_json: bool) -> bool:
     """Print the last status; return whether the agent runs, is well and holds nothing."""
     folder = Path(load_agent(find(config_path)).state.dir)
     running = StateFolder(folder).is_locked()
-    status = positions.read(folder)
+    try:
+        status = positions.read(folder)
+    except OSError as error:
+        raise StateError(
+            f"{error.filename}: {error.strerror}",
+            hint="the state folder is the agent's: use root or the agent's user",
+        ) from error
     if not running:
         snapshot, _ = CheckpointFile(folder, RealDisk()).load()
         status = positions.at_rest(status, snapshot) if snapshot else status

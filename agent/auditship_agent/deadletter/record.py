@@ -81,7 +81,10 @@ class Damage(Struct, frozen=True):
 
 
 class FullError(Exception):
-    """There is no room for another record: the file must not be read past its line."""
+    """There is no room for another record: the file must not be read past its line.
+
+    The text says which limit is reached.
+    """
 
 
 def raw_text(line: bytes) -> str:

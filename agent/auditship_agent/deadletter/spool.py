@@ -194,8 +194,8 @@ class DeadLetterFile:
         if key in self._keys:
             return False
         data = sealed(record)
-        if not self._has_room(len(data)):
-            raise FullError
+        if lack := self._lack(len(data)):
+            raise FullError(lack)
         spool = self._spool_for(len(data))
         self._append(spool, data)
         self._unsynced[record.seq] = data
@@ -205,13 +205,15 @@ class DeadLetterFile:
         self._opened(record)
         return True
 
-    def _has_room(self, need: int) -> bool:
+    def _lack(self, need: int) -> str:
+        """Return which limit leaves no room for `need` bytes; empty when there is room."""
         if self.bytes_used + need > self.max_bytes:
-            return False
-        if not self._min_free_bytes:
-            return True
-        status = os.statvfs(self.folder)
-        return status.f_bavail * status.f_frsize - need >= self._min_free_bytes
+            return "dead_letter.max_bytes is reached"
+        if self._min_free_bytes:
+            status = os.statvfs(self.folder)
+            if status.f_bavail * status.f_frsize - need < self._min_free_bytes:
+                return "less than dead_letter.min_free_bytes would stay free on the disk"
+        return ""
 
     def _spool_for(self, size: int) -> _Spool:
         last = self._spools[-1] if self._spools else None

@@ -23,6 +23,11 @@ _TOO_LARGE: Final = 413
 _TOO_MANY: Final = 429
 _SERVERS: Final = 500  # RFC 9110: from here on, the server says that it is its own fault
 _REASON_CHARS: Final = 300
+# what a status says that comes without a reason
+_SAYS: Final = {
+    401: "user, password or client certificate is not accepted",
+    403: "this user may not do that",
+}
 _RETRY_AFTER: Final = "retry-after"
 _LONGEST_WISH_S: Final = 3600.0
 
@@ -161,6 +166,8 @@ def judge(reply: HttpReply, items: Items) -> Judgment:
     kind, reason = _error_of(reply.body)
     course = _course(reply.status, kind, reason)
     why = f"{reply.status} {kind}".strip()
+    if not kind:
+        reason = reason or _SAYS.get(reply.status, "")
     if reason and course is not Course.SPLIT:  # that one quotes the request
         why = f"{why}: {reason[:_REASON_CHARS]}"
     return Judgment(course, named(kind), why, _seconds(reply.headers.get(_RETRY_AFTER, "")))

@@ -16,7 +16,7 @@ from auditship_agent.parsing.pick import check_when
 from auditship_agent.parsing.targets import KINDS, PSEUDO, TARGETS
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.event.actions import ACTION_FORM, OWN_PREFIXES
-from auditship_indexer.settings import LISTED, load
+from auditship_indexer.settings import LISTED, OTHER_FILE, load
 
 FOLDER: Final = Path(__file__).parent / "presets"
 DEAD_LETTER: Final = "dead_letter"
@@ -173,7 +173,7 @@ def _form(path: Path, state: tuple[int, int, int] | None) -> Form:
     try:
         form = load(path, Form)
     except ConfigError as error:
-        hint = (error.hint or _HINT).replace(LISTED, _HINT)
+        hint = (error.hint or _HINT).replace(LISTED, _HINT).replace(OTHER_FILE, _HINT)
         raise ConfigError(str(error), hint=hint) from error
     for problem in _problems(form):
         raise ConfigError(f"{path}: {problem}", hint=_HINT)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from auditship_agent.checkpoint import Own
+from auditship_agent.config import OWN_NAME
 from auditship_agent.line import Document
 from auditship_indexer.clock import iso_ms
 from auditship_indexer.event.actions import verb
@@ -108,7 +109,7 @@ def _add_gap(event: Event, server_id: str, begin: int, parts: dict[str, object])
 class Outbox:
     """Own events that are written down and not yet stored; an owner of batch lines."""
 
-    source = "agent"
+    source = OWN_NAME
 
     def __init__(self, own: tuple[Own, ...] = ()) -> None:
         self._waiting: dict[int, Own] = dict(enumerate(own))

@@ -30,6 +30,11 @@ from auditship_indexer.event.identity import generation
 from auditship_indexer.log import Log
 
 _FORGET_EACH_S: Final = 3600.0
+_STALE_S: Final = 5.0  # whoever has no room tries again each second
+_ROOM: Final = (
+    "free disk space, or raise the limit and reload; closed records leave after 7 days; "
+    "no line is dropped"
+)
 
 
 class Refusals:
@@ -54,6 +59,19 @@ class Refusals:
         self._forget_at = float("-inf")
         self._in_a_row: dict[str, int] = {}
         self.poisoned: set[str] = set()  # sources that are held
+        self._stopped = "", float("-inf")  # why a record was not taken, and when (monotonic)
+
+    @property
+    def stopped(self) -> str:
+        """Why lines wait that should become dead letters; empty when none does."""
+        why, at = self._stopped
+        return why if self._clock.monotonic() - at < _STALE_S else ""
+
+    def _failed(self, error: OSError) -> bool:
+        """Tell that the disk takes no record; return False."""
+        self._stopped = f"dead letters cannot be written: {error}", self._clock.monotonic()
+        self._log.fault("deadletter", "deadletter.failed", error=str(error))
+        return False
 
     def fine(self, source: str) -> None:
         """A line of the source became something: it is no poison."""
@@ -111,8 +129,7 @@ class Refusals:
         try:
             self._letters.resolve([resolution])
         except OSError as error:
-            self._log.fault("deadletter", "deadletter.failed", error=str(error))
-            return False
+            return self._failed(error)
         return True
 
     def take_document(self, file: LogFile | None, line: Line | None, refused: Refused) -> bool:
@@ -150,12 +167,20 @@ class Refusals:
     def _add(self, record: DeadLetter, name: str) -> bool:
         try:
             added = self._letters.add(record)
-        except FullError:
-            self._log.fault("deadletter", "deadletter.full", path=record.path, offset=record.offset)
+        except FullError as error:
+            self._stopped = f"no room for dead letters: {error}", self._clock.monotonic()
+            self._log.fault(
+                "deadletter",
+                "deadletter.full",
+                path=record.path,
+                offset=record.offset,
+                why=str(error),
+                hint=_ROOM,
+            )
             return False
         except OSError as error:
-            self._log.fault("deadletter", "deadletter.failed", error=str(error))
-            return False
+            return self._failed(error)
+        self._stopped = "", float("-inf")
         self._log.recovered("deadletter", "deadletter.resumed")
         if added:
             self._metrics.dead_letters.labels(name, record.reason).inc()
@@ -177,15 +202,15 @@ class Refusals:
         if self._config.max_in_a_row and count >= self._config.max_in_a_row:
             self._in_a_row[source] = 0
             self.poisoned.add(source)
-            self._log.error("source.held", source=source, dead_letters_in_a_row=count)
+            hint = "right preset? auditship-agent explain shows why; mend it and reload"
+            self._log.error("source.held", source=source, dead_letters_in_a_row=count, hint=hint)
 
     def sync(self) -> bool:
         """Make records durable before their lines count; False: not yet, try again."""
         try:
             self._letters.sync()
         except OSError as error:
-            self._log.fault("deadletter", "deadletter.failed", error=str(error))
-            return False
+            return self._failed(error)
         return True
 
     def reconfigure(self, config: DeadLetterConfig) -> None:

@@ -181,9 +181,10 @@ def told(status: Status, *, running: bool = True) -> str:
     """Return a status as lines for a terminal."""
     held = "; ".join(f"{what}: {why}" for what, why in status.held.items()) or "nothing"
     life = f"up {_duration(status)}" if running else f"stopped, last seen {status.written}"
+    hosts = f"{status.hosts} host{'s' * (status.hosts != 1)}"
     head = (
         f"{status.agent} on {status.server} ({status.region})  {life}   "
-        f"{status.hosts} hosts, window {status.in_flight} of {status.window}   "
+        f"{hosts}, window {status.in_flight} of {status.window}   "
         f"held: {plain(held)}"
     )
     lines = [head]

@@ -22,6 +22,7 @@ from auditship_agent.pipeline.pipeline import Pipeline
 from auditship_agent.pipeline.refusal import Refusals
 from auditship_agent.pipeline.transform import Transform, in_window
 from auditship_agent.positions import AcknowledgedTo
+from auditship_agent.runner.openfiles import fitted
 from auditship_agent.runner.state import boot_id, load_snapshot
 from auditship_agent.runner.wake import Wake
 from auditship_agent.source.catalog import Catalog
@@ -168,7 +169,7 @@ def _catalog(
     away_s = max(0.0, (clock.now_ms() - recorder.written_ms) / 1000) if snapshot else 0.0
     catalog = Catalog(
         config.sources,
-        config.limits,
+        fitted(config.limits, log),
         keep_days=config.state.keep_days,
         is_expired=Expiry(transforms, config.retention.days, clock),
         blind_since=clock.monotonic() - away_s,

@@ -172,10 +172,23 @@ def once(agent: Agent, *, deadline_s: float | None) -> bool:
             continue
         if pipeline.clock_hold or (not pipeline.reading and pipeline.is_idle):
             break
+        if (
+            pipeline.reading
+            and pipeline.is_idle
+            and not catalog.is_busy
+            and _is_held(agent, targets)
+        ):
+            break
         agent.wake.wait(min(wait, max(0.0, until - clock.monotonic())))
     pipeline.save()
     loop.report()
     return pipeline.is_idle and not _unread(agent, targets)
+
+
+def _is_held(agent: Agent, targets: dict[int, int]) -> bool:
+    """Whether the poison guard holds all that is unread: only a person can let go of that."""
+    unread = _unread(agent, targets)
+    return all(file.source.name in agent.pipeline.refusals.poisoned for file in unread)
 
 
 def _unread(agent: Agent, targets: dict[int, int]) -> list[LogFile]:

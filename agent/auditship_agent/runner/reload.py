@@ -7,6 +7,7 @@ their bytes. Identity and state folder cannot change without a restart.
 from auditship_agent.config import AgentConfig
 from auditship_agent.pipeline.transform import Transform
 from auditship_agent.runner.agent import Agent, Expiry, hosts_of, speaker_of
+from auditship_agent.runner.openfiles import fitted
 from auditship_agent.source.watch import Watcher
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.opensearch.bulk import BulkChannel
@@ -28,7 +29,7 @@ def swap(agent: Agent, config: AgentConfig) -> None:
     agent.recorder.config = config
     pipeline.catalog.reconfigure(
         config.sources,
-        config.limits,
+        fitted(config.limits, agent.log),
         keep_days=config.state.keep_days,
         is_expired=Expiry(transforms, config.retention.days, agent.clock),
     )

@@ -24,6 +24,8 @@ def status_of(agent: Agent) -> Status:
     agent.metrics.watch_mode.labels("inotify").set(not polls)
     if (apart_ms := delivery.clock_apart_ms) is not None:
         agent.metrics.clock_offset.set(apart_ms / 1000)
+    agent.metrics.held.labels("source").set(bool(agent.pipeline.refusals.poisoned))
+    agent.metrics.held.labels("clock").set(bool(agent.pipeline.clock_hold))
     agent.metrics.checkpoint_age.set(agent.pipeline.checkpoint_age_s)
     agent.metrics.open_files.set(agent.pipeline.catalog.open_files)
     return Status(
@@ -91,6 +93,8 @@ def health_of(agent: Agent) -> list[str]:
         reasons.append(f"the oldest line without outcome is {oldest:.0f} s old")
     if agent.letters.bytes_used > _DEAD_LETTER_ALARM * agent.config.dead_letter.max_bytes:
         reasons.append("the dead letter is over 90 % full")
+    if pipeline.refusals.stopped:
+        reasons.append(pipeline.refusals.stopped)
     if pipeline.save_failed:
         reasons.append(f"the checkpoint cannot be written: {pipeline.save_failed}")
     return reasons
