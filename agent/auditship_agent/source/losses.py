@@ -112,7 +112,8 @@ class Losses:
         file.is_lost = True
         begin = file.tailer.offset if file.tailer else 0
         begin = max([begin, *(orphan.size_seen for orphan in shelf.orphans.of(first))])
-        shelf.gaps.append(Gap(file.source.name, file.path, first, begin, begin, "corrupt_archive"))
+        end = max(begin, content.decoded)  # at least: what no checksum vouches for
+        shelf.gaps.append(Gap(file.source.name, file.path, first, begin, end, "corrupt_archive"))
         if file.tailer is None:
             self._remember_lost(file, first)
 
