@@ -7,10 +7,12 @@ After a failed fsync the system may have dropped the bytes and call them clean, 
 fsync succeeds without having written anything: callers write the bytes again before they repeat it.
 """
 
+import fcntl
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+LOCK: Final = "lock"  # of the state folder, held by its one agent
 _PRIVATE = 0o600
 _FOLDER = 0o700
 
@@ -110,3 +112,22 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock; one that does not exist is held by nobody.
+
+    Raises:
+        OSError: this user may not know.
+    """
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

@@ -164,6 +164,10 @@ def test_foreign_compressors_are_named(site: Site) -> None:
     assert site.held(f"{LOG}.1.zst").state == "unreadable"
     assert "zstd" in site.held(f"{LOG}.1.zst").error
     site.pass_time(OVER_S)
+    site.look()
+    file = site.held(f"{LOG}.1.zst")
+    assert (file.state, file.lag) == ("unreadable", 0)
+    assert site.running.pipeline.catalog.is_complete
     assert len(site.events()) == 1
     assert not site.letters()
 

@@ -6,8 +6,10 @@ from typing import Final
 
 import pytest
 
+from auditship_agent.deadletter import Resolution, Resolutions
 from auditship_agent.durable import RealDisk
 from auditship_agent.runner.report import health_of, status_of
+from auditship_indexer.clock import iso_ms
 from auditship_indexer.errors import StateError
 from support.agent_process import Lines
 from support.bulk import BulkServer
@@ -350,3 +352,43 @@ def test_an_acknowledgement_behind_a_gap_is_not_saved(
         assert site.snapshot().entries[0].acked == acked
     gate.open()
     site.check_everything()
+
+
+def test_what_a_person_closes_makes_room_at_once(site: Stepped) -> None:
+    """F33: with the dead letter full, discarding closed records lets the waiting line in."""
+    with site.started() as agent:
+        site.write(good=1, bad=2)
+        site.settle()
+        site.bad -= 2  # they will be discarded
+        agent.letters.limit(agent.letters.bytes_used, 0)
+        site.write(bad=1)
+        site.write(good=1)
+        site.turns(5)
+        assert len(site.stored()) == 1
+        time = iso_ms(site.clock.now_ms())
+        closing = [Resolution(one.seq, "discarded", time, "tests") for one in site.letters()]
+        Resolutions(agent.letters.folder).add(closing, RealDisk())
+        site.loop.report()
+        site.settle()
+        assert len(site.stored()) == 2
+    (letter,) = site.letters()
+    assert letter.seq == 3
+    with site.started() as agent:
+        assert len(agent.letters.open) == 1
+
+
+def test_an_absent_cluster_is_named(site: Stepped) -> None:
+    """F42: status says which host is away and why, and health is red after ten seconds."""
+    site.write(good=1)
+    site.server.pause()
+    with site.started() as agent:
+        site.turns(5)
+        (why,) = status_of(agent).hosts_away.values()
+        assert "refused" in why.lower()
+        assert health_of(agent) == []
+        site.turns(60)
+        assert any("no host of the cluster is there" in reason for reason in health_of(agent))
+        site.server.resume()
+        site.settle()
+        assert status_of(agent).hosts_away == {}
+        assert health_of(agent) == []

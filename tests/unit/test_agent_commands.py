@@ -1,5 +1,6 @@
 """Commands of the agent where something is wrong: what is told, and with which exit code."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from auditship_agent.deadletter import DeadLetter
 from auditship_indexer.errors import ConfigError
 from support.bulk import BulkServer
 from support.commandline import call
-from support.commands import write_agent
+from support.commands import BIN, write_agent
 
 
 def _config(folder: Path, address: str, lines: int = 20, **settings: Any) -> Path:
@@ -138,3 +139,17 @@ def test_as_a_module() -> None:
         timeout=60,
     )
     assert done.stdout.startswith("auditship-agent ")
+
+
+def test_a_reader_that_leaves_is_no_bug() -> None:
+    """`auditship-agent presets list | head -1`: no traceback, and the code that a shell gives."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [str(BIN / "auditship-agent"), "presets", "list"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,6 +1,7 @@
 """`auditship-agent check`: what is told before anything is shipped."""
 
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -257,3 +258,33 @@ def test_a_refused_password_is_told_as_one(
     assert not finding.ok
     assert "401, user, password" in finding.told
     assert "opensearch.username" in finding.hint
+
+
+def test_a_taken_metrics_port_is_told(tmp_path: Path, log: Path) -> None:
+    """A port that another program has would end `run` at its start, again and again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = write_agent(
+            tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log,
+            http={"listen": listen},
+        )  # fmt: skip
+        finding = findings(config)["metrics"]
+    assert not finding.ok
+    assert listen in finding.told
+    assert "its own port" in finding.hint
+
+
+def test_a_missing_password_file_is_told_without_the_cluster(tmp_path: Path, log: Path) -> None:
+    """The agent would hold for it; the check names the setting."""
+    opensearch = {
+        "hosts": ["http://127.0.0.1:1"],
+        "username": "agent",
+        "password_file": str(tmp_path / "nowhere"),
+    }
+    config = write_agent(
+        tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log,
+        opensearch=opensearch,
+    )  # fmt: skip
+    finding = findings(config)["credentials"]
+    assert not finding.ok
+    assert "password_file" in finding.told

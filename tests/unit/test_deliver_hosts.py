@@ -64,14 +64,14 @@ def test_failed_host_is_ejected_and_comes_back() -> None:
     site.hosts.done(bad)
     now, pauses = 0.0, []
     for _ in range(6):
-        site.hosts.failed(bad.host, now, sent_at=now)
+        site.hosts.failed(bad.host, now, "away", sent_at=now)
         pauses.append(bad.host.ejected_until - now)
         assert {site.turn(now) for _ in range(4)} == {"b"}
         now = bad.host.ejected_until
         assert {site.turn(now) for _ in range(4)} == {"a", "b"}
     assert pauses == [5, 10, 20, 40, 60, 60]
     site.hosts.well(bad.host)
-    site.hosts.failed(bad.host, now, sent_at=now)
+    site.hosts.failed(bad.host, now, "away", sent_at=now)
     assert bad.host.ejected_until - now == 5
 
 
@@ -79,8 +79,8 @@ def test_requests_of_one_moment_fail_as_one() -> None:
     """What was sent before the ejection does not double it."""
     site = Site()
     use = site.hosts.choose(0.0)
-    site.hosts.failed(use.host, 10.0, sent_at=3.0)
-    site.hosts.failed(use.host, 10.5, sent_at=4.0)
+    site.hosts.failed(use.host, 10.0, "away", sent_at=3.0)
+    site.hosts.failed(use.host, 10.5, "away", sent_at=4.0)
     assert use.host.ejected_until == 15.0
 
 
@@ -90,7 +90,7 @@ def test_somebody_is_always_asked() -> None:
     for wait in (1.0, 0.0, 2.0):
         use = site.hosts.choose(0.0)
         site.hosts.done(use)
-        site.hosts.failed(use.host, wait, sent_at=wait)
+        site.hosts.failed(use.host, wait, "away", sent_at=wait)
     assert not site.hosts.any_well(3.0)
     assert site.turn(3.0) == "b"
     assert site.hosts.any_well(5.0)
@@ -100,9 +100,9 @@ def test_three_bad_replies_in_a_row_eject() -> None:
     """Two and a good one do not."""
     site = Site(1)
     host = site.hosts.choose(0.0).host
-    bad = [site.hosts.answered_badly(host, 0.0, sent_at=0.0) for _ in range(2)]
+    bad = [site.hosts.answered_badly(host, 0.0, "away", sent_at=0.0) for _ in range(2)]
     site.hosts.well(host)
-    bad += [site.hosts.answered_badly(host, 0.0, sent_at=0.0) for _ in range(3)]
+    bad += [site.hosts.answered_badly(host, 0.0, "away", sent_at=0.0) for _ in range(3)]
     assert bad == [False, False, False, False, True]
     assert not site.hosts.any_well(0.0)
 

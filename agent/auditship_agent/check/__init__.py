@@ -7,9 +7,9 @@ a start; here it is a failed check.
 from collections.abc import Iterator
 from pathlib import Path
 
-from auditship_agent.check.cluster import cluster
+from auditship_agent.check.cluster import cluster, secrets
 from auditship_agent.check.finding import Finding, fine
-from auditship_agent.check.machine import descriptors, state, watches
+from auditship_agent.check.machine import descriptors, is_running, port, state, watches
 from auditship_agent.check.neighbours import neighbours
 from auditship_agent.check.rotation import read, rotation
 from auditship_agent.check.sources import source
@@ -25,6 +25,8 @@ def check(config: AgentConfig, path: Path, *, local: bool) -> Iterator[Finding]:
     yield fine("configuration", f"{path}, {count} source{'s' if count != 1 else ''}")
     yield state(config)
     yield descriptors(config)
+    yield port(config, running=is_running(config))
+    yield from secrets(config)
     discovery = Discovery(config.sources)
     yield watches(config, len(discovery.folders()))
     listing = discovery.list()

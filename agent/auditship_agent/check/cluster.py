@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -47,6 +48,16 @@ def cluster(config: AgentConfig, host: str) -> Finding:
         return failed("cluster", f"{host}: {_short(error)}", hint)
     told = _judged(host, index, reply.status, reply.body)
     return _with_clock(_with_certificate(told, config.opensearch, host), reply, host)
+
+
+def secrets(config: AgentConfig) -> Iterator[Finding]:
+    """Read password, certificate and key files once, as the agent will."""
+    try:
+        BulkChannel(
+            config.opensearch, config.opensearch.hosts[0], timeout_s=_TIMEOUT_S, pool_size=1
+        ).close()
+    except AuditshipError as error:
+        yield failed("credentials", str(error), error.hint or "")
 
 
 def _offered(connection: Connection, host: str, index: str) -> HttpReply:

@@ -2,13 +2,14 @@
 
 import os
 import resource
+import socket
 from pathlib import Path
 from typing import Final
 
 from auditship_agent.check.finding import Finding, failed, fine, user
 from auditship_agent.checkpoint import CheckpointFile
 from auditship_agent.config import AgentConfig
-from auditship_agent.durable import RealDisk
+from auditship_agent.durable import LOCK, RealDisk, is_locked
 from auditship_indexer.errors import StateError
 
 _REPLAYS: Final = "all files are read from 0 again; nothing is stored twice"
@@ -92,3 +93,31 @@ def watches(config: AgentConfig, folders: int) -> Finding:
             "raise fs.inotify.max_user_watches; until then the agent polls",
         )
     return fine("watches", f"{folders:,} of {limit:,}")
+
+
+def is_running(config: AgentConfig) -> bool:
+    """Whether an agent works in the configured state folder, as far as this user may know."""
+    try:
+        return is_locked(Path(config.state.dir) / LOCK)
+    except OSError:
+        return False
+
+
+def port(config: AgentConfig, *, running: bool) -> Finding:
+    """Check that the metrics can be served; a running agent has its port already."""
+    listen = config.http.listen
+    if listen == "off" or running:
+        return fine("metrics", listen if listen == "off" else f"{listen}, of the running agent")
+    host, _, number = listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host.strip("[]"), int(number)))
+        except OSError as error:
+            return failed(
+                "metrics",
+                f"http.listen: {listen}: {error.strerror}",
+                "another agent on this host? give each its own port, or set it to off",
+            )
+    return fine("metrics", listen)

@@ -3,8 +3,11 @@
 Exit codes: 0 done, 1 a bug, 2 bad command line or configuration, 3 not complete, 4 state folder.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,7 +30,23 @@ _config = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _ReaderLeftError(Exception):
+    """Whoever read our output closed it, as `head` does."""
+
+
+class _Commands(click.Group):
+    """The commands; click would end a broken pipe with 1, which means a bug here."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _ReaderLeftError from error
+        return code
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="auditship-agent %(version)s")
 def cli() -> None:
     """Ship the audit log of a storage server: every line has exactly one outcome."""
@@ -114,6 +133,10 @@ def main() -> None:
     """Run the command line; errors that a person can mend come without a traceback."""
     try:
         cli(standalone_mode=False)
+    except _ReaderLeftError:
+        # Nothing more can be said on this stream; Python would try once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

@@ -112,6 +112,8 @@ def list_(config_path: Path | None, **wanted: str | None) -> None:
     _, folder = _opened(config_path)
     rows = [_row(record) for record in _chosen(folder, Filter(**wanted))]
     widths = [max(cells(row[at]) for row in [_HEADS, *rows]) for at in range(len(_HEADS))]
+    if not rows:
+        click.echo("no open dead letters", err=True)
     for row in [_HEADS, *rows] if rows else []:
         padded = (
             text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True)

@@ -70,6 +70,8 @@ def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
             click.echo(f"{source.name}: {count.told()} {time.monotonic() - began:.1f} s")
         for what, why in held_of(agent).items():
             click.echo(f"held: {what}: {why}", err=True)
+        for host, why in agent.pipeline.delivery.hosts_away.items():
+            click.echo(f"{host} is away: {why}", err=True)
     return complete
 
 
@@ -105,7 +107,8 @@ def tell_status(config_path: Path | None, *, as_json: bool) -> bool:
         ) from error
     if not running:
         snapshot, _ = CheckpointFile(folder, RealDisk()).load()
-        status = positions.at_rest(status, snapshot) if snapshot else status
+        now_ms = time.time_ns() // 1_000_000
+        status = positions.at_rest(status, snapshot, now_ms) if snapshot else status
     if status is None:
         click.echo(f"{folder}: no agent has worked here yet", err=True)
         return False

@@ -27,6 +27,7 @@ from auditship_agent.durable import Disk
 
 FOLDER: Final = "dead-letter"
 FILE_BYTES: Final = 16 * 1024 * 1024
+SMALL_BYTES: Final = 4096
 KEEP_CLOSED_MS: Final = 7 * 86_400_000
 _DAMAGED: Final = "damaged"
 
@@ -330,15 +331,23 @@ class DeadLetterFile:
         found = records(self.folder)
         return [one for one in found if (one.generation, one.offset) == (generation, offset)]
 
-    def forget_closed(self, now_ms: int) -> None:
-        """Delete files whose records are all closed since 7 days. Raises OSError."""
+    def is_full(self) -> bool:
+        """Whether a small record would find no room. Raises OSError."""
+        return bool(self._lack(SMALL_BYTES))
+
+    def forget_closed(self, now_ms: int, *, any_age: bool = False) -> None:
+        """Delete files whose records are all closed, since 7 days or of `any_age`.
+
+        Raises:
+            OSError: the folder does not take it.
+        """
         self.sync()
         self.refresh()
         every = {one.seq: one for one in Resolutions(self.folder).new()}
-        old = now_ms - KEEP_CLOSED_MS
+        old = float("inf") if any_age else now_ms - KEEP_CLOSED_MS
         gone = [
             spool
-            for spool in self._spools[:-1]
+            for spool in (self._spools if any_age else self._spools[:-1])
             if all(seq in every and _ms(every[seq].time) < old for seq in spool.seqs)
         ]
         kept = [spool for spool in self._spools if spool not in gone]
@@ -351,6 +360,7 @@ class DeadLetterFile:
             self._disk.sync_folder(self.folder)
             seqs = {self._last_seq}.union(*(spool.seqs for spool in self._spools))
             self._resolutions.keep((one for seq, one in every.items() if seq in seqs), self._disk)
+            self._synced = self._spools[-1].bytes if self._spools else 0
 
 
 def _ms(text: str) -> int:

@@ -49,7 +49,7 @@ class Cluster:
         now = self._clock.monotonic()
         self._tell(host, "host.ejected", "warning", why)
         self.flow.halve(now)
-        self.hosts.failed(host, now, sent_at=sent_at)
+        self.hosts.failed(host, now, why, sent_at=sent_at)
         if not self.hosts.any_well(now):
             self.flow.pause(now, wish_s)
 
@@ -57,14 +57,14 @@ class Cluster:
         """The reply is no answer to the request; three in a row eject the host."""
         now = self._clock.monotonic()
         self._tell(host, "bulk.reply_invalid", "warning", why)
-        if self.hosts.answered_badly(host, now, sent_at=sent_at):
+        if self.hosts.answered_badly(host, now, why, sent_at=sent_at):
             self._tell(host, "host.ejected", "warning", why)
         self.flow.pause(now)
 
     def needs_person(self, host: Host, why: str, sent_at: float) -> None:
         """A host does not let us in: others carry on; when none does, everything holds."""
         now = self._clock.monotonic()
-        self.hosts.failed(host, now, sent_at=sent_at)
+        self.hosts.failed(host, now, why, sent_at=sent_at)
         if self.hosts.any_well(now):
             self._tell(host, "host.ejected", "error", why)
         else:

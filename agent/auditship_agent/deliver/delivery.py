@@ -74,6 +74,17 @@ class Delivery:
         return self._indices.held
 
     @property
+    def hosts_away(self) -> dict[str, str]:
+        """Hosts that failed last, with the reason."""
+        return self._cluster.hosts.away()
+
+    @property
+    def away_s(self) -> float:
+        """For how long no host has been there; 0 while one is."""
+        since = self._cluster.hosts.all_away_since()
+        return 0.0 if since is None else self._clock.monotonic() - since
+
+    @property
     def alarm(self) -> str:
         """Why the cluster stores nothing for now (full disk, block of writing); else empty."""
         return self._cluster.alarm

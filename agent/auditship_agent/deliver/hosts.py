@@ -29,6 +29,8 @@ class Host:
         self.ejected_until = float("-inf")
         self.failures = 0
         self.bad_replies = 0
+        self.why = ""  # it failed last; empty while it is well
+        self.away_since = 0.0  # monotonic
 
 
 class Use(Struct, frozen=True):
@@ -81,10 +83,23 @@ class Hosts:
     def well(self, host: Host) -> None:
         """Note a good reply: whatever was wrong with the host is over."""
         host.failures = host.bad_replies = 0
+        host.why = ""
         host.ejected_until = float("-inf")
 
-    def failed(self, host: Host, now: float, *, sent_at: float) -> None:
+    def away(self) -> dict[str, str]:
+        """Return the hosts that failed last, with the reason."""
+        return {host.address: host.why for host in self._hosts if host.why}
+
+    def all_away_since(self) -> float | None:
+        """Return since when no host is there (monotonic); None while one is."""
+        if not all(host.why for host in self._hosts):
+            return None
+        return max(host.away_since for host in self._hosts)
+
+    def failed(self, host: Host, now: float, why: str, *, sent_at: float) -> None:
         """Eject a host; requests that were under way at once fail as one."""
+        host.away_since = host.away_since if host.why else now
+        host.why = why
         if sent_at < host.ejected_at:
             return
         pause = min(LONGEST_EJECTION_S, FIRST_EJECTION_S * 2.0 ** min(host.failures, 10))
@@ -93,12 +108,12 @@ class Hosts:
         host.ejected_at = now
         host.ejected_until = now + pause
 
-    def answered_badly(self, host: Host, now: float, *, sent_at: float) -> bool:
+    def answered_badly(self, host: Host, now: float, why: str, *, sent_at: float) -> bool:
         """Count an unreadable reply; eject after three in a row and return whether that was it."""
         host.bad_replies += 1
         if host.bad_replies < BAD_REPLIES:
             return False
-        self.failed(host, now, sent_at=sent_at)
+        self.failed(host, now, why, sent_at=sent_at)
         return True
 
     def renew(self) -> None:

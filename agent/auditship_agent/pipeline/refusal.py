@@ -228,6 +228,9 @@ class Refusals:
             if self._clock.monotonic() >= self._forget_at:
                 self._forget_at = self._clock.monotonic() + _FORGET_EACH_S
                 self._letters.forget_closed(self._clock.now_ms())
+            if self.stopped and self._letters.is_full():
+                # Room is what keeps lines waiting: what a person has closed goes at once.
+                self._letters.forget_closed(self._clock.now_ms(), any_age=True)
         except OSError as error:
             self._log.fault("deadletter", "deadletter.failed", error=str(error))
         self._metrics.dead_letter_open.set(len(self._letters.open))

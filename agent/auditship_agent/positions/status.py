@@ -32,13 +32,9 @@ class FileStatus(Struct, frozen=True):
     size: int
     read: int
     acked: int
+    lag: int = 0  # bytes that wait for their outcome
     error: str = ""
     lag_s: float = 0.0
-
-    @property
-    def lag(self) -> int:
-        """Bytes that are not acknowledged."""
-        return max(0, self.size - self.acked)
 
 
 class SourceStatus(Struct, frozen=True):
@@ -81,6 +77,7 @@ class Status(Struct, frozen=True):
     dead_letter_max_bytes: int = 0
     checkpoint_age_s: float = 0.0
     config_rejected: str = ""
+    hosts_away: dict[str, str] = {}  # with the reason
     acknowledged_to: str = ""  # every line that was in the files then has its outcome
 
 
@@ -105,11 +102,12 @@ def read(folder: Path) -> Status | None:
         return None
 
 
-def at_rest(status: Status | None, snapshot: Snapshot) -> Status:
+def at_rest(status: Status | None, snapshot: Snapshot, now_ms: int) -> Status:
     """Return what is known of an agent that does not run: the checkpoint, and the rest as told."""
+    age_s = round(now_ms / 1000 - datetime.fromisoformat(snapshot.written).timestamp(), 3)
     by_generation = {entry.generation: entry for entry in snapshot.entries}
     if status is None:
-        return _of_snapshot(snapshot)
+        return msgspec.structs.replace(_of_snapshot(snapshot), checkpoint_age_s=age_s)
     sources = tuple(
         msgspec.structs.replace(
             source,
@@ -122,14 +120,19 @@ def at_rest(status: Status | None, snapshot: Snapshot) -> Status:
         for source in status.sources
     )
     return msgspec.structs.replace(
-        status, sources=sources, in_flight=0, checkpoint_sequence=snapshot.sequence
+        status,
+        sources=sources,
+        in_flight=0,
+        checkpoint_sequence=snapshot.sequence,
+        checkpoint_age_s=age_s,
     )
 
 
 def _settled(file: FileStatus, entry: Entry | None) -> FileStatus:
     if entry is None or entry.path != file.path:
         return file
-    return msgspec.structs.replace(file, acked=entry.acked, size=max(file.size, entry.size))
+    size = max(file.size, entry.size)
+    return msgspec.structs.replace(file, acked=entry.acked, size=size, lag=size - entry.acked)
 
 
 def _of_snapshot(snapshot: Snapshot) -> Status:
@@ -173,7 +176,13 @@ def _of_snapshot(snapshot: Snapshot) -> Status:
 
 def _of_entry(entry: Entry) -> FileStatus:
     return FileStatus(
-        entry.path, entry.state, entry.generation, entry.size, entry.acked, entry.acked
+        entry.path,
+        entry.state,
+        entry.generation,
+        entry.size,
+        entry.acked,
+        entry.acked,
+        max(0, entry.size - entry.acked),
     )
 
 
@@ -205,6 +214,9 @@ def told(status: Status, *, running: bool = True) -> str:
     lines.append(f"every line until {status.acknowledged_to or '-'} has its outcome")
     if status.config_rejected:
         lines.append(f"configuration rejected: {plain(status.config_rejected)}")
+    lines += [
+        f"host {plain(host)} is away: {plain(why)}" for host, why in status.hosts_away.items()
+    ]
     lines += [f"unhealthy: {plain(reason)}" for reason in status.health]
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from auditship_indexer.clock import iso_ms
 from auditship_indexer.event.identity import generation
 
 _DEAD_LETTER_ALARM = 0.9
+_AWAY_ALARM_S = 10.0  # a node that is started again takes less
 
 
 def status_of(agent: Agent) -> Status:
@@ -51,6 +52,7 @@ def status_of(agent: Agent) -> Status:
         checkpoint_age_s=round(agent.pipeline.checkpoint_age_s, 3),
         config_rejected=agent.rejected,
         acknowledged_to=agent.acknowledged_to.iso,
+        hosts_away=delivery.hosts_away,
     )
 
 
@@ -84,6 +86,9 @@ def health_of(agent: Agent) -> list[str]:
         reasons.append(f"held: {pipeline.clock_hold}")
     if agent.rejected:
         reasons.append(f"the configuration was rejected: {agent.rejected}")
+    if pipeline.delivery.away_s > _AWAY_ALARM_S:
+        away = "; ".join(f"{host}: {why}" for host, why in pipeline.delivery.hosts_away.items())
+        reasons.append(f"no host of the cluster is there: {away}")
     if pipeline.delivery.alarm:
         reasons.append(f"nothing is stored: {pipeline.delivery.alarm}")
     reasons += [f"index {index} held: {why}" for index, why in pipeline.delivery.held.items()]
@@ -107,7 +112,7 @@ def _source(agent: Agent, name: str) -> SourceStatus:
     oldest = agent.pipeline.oldest_unacknowledged_s(name)
     metrics = agent.metrics
     metrics.oldest.labels(name).set(oldest)
-    metrics.lag_bytes.labels(name).set(sum(max(0, f.size - f.progress.acked) for f in files))
+    metrics.lag_bytes.labels(name).set(sum(file.lag for file in files))
     for state in ("new", "live", "drained", "spare", "finished", "expired", "unreadable"):
         metrics.files.labels(name, state).set(sum(file.state == state for file in files))
     return _source_status(source.name, source.preset, count, oldest, agent, files)
@@ -143,6 +148,7 @@ def _file(agent: Agent, file: LogFile) -> FileStatus:
         size=file.size,
         read=offset,
         acked=file.progress.acked,
+        lag=file.lag,
         error=file.error,
         lag_s=round(agent.clock.monotonic() - since, 3) if since is not None else 0.0,
     )

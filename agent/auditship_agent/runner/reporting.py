@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from auditship_agent import __version__, deadletter
+from auditship_agent.deadletter import DeadLetter
 from auditship_agent.deliver import Report
 from auditship_agent.positions import MOST_LETTERS, Held, Letters, Position, index_of
 from auditship_agent.runner.agent import Agent
 from auditship_agent.runner.report import held_of, update_acknowledged
 from auditship_indexer.clock import iso_ms
-from auditship_indexer.event.identity import day_of
+from auditship_indexer.event.identity import day_of, time_of
 
 EACH_S: Final = 10.0
 
@@ -77,7 +78,7 @@ class Reporter:
             cloud={"region": config.server.region},
             started=iso_ms(agent.started_ms),
             files=dict(Counter(file.state for file in files)),
-            lag_bytes=sum(max(0, file.size - file.progress.acked) for file in files),
+            lag_bytes=sum(file.lag for file in files),
             oldest_unacknowledged_s=round(pipeline.oldest_unacknowledged_s(), 3),
             lines={
                 "read": sum(count.read for count in counts),
@@ -103,10 +104,19 @@ class Reporter:
             found = islice(deadletter.records(letters.folder), MOST_LETTERS)
             self._letters = Letters(
                 len(letters.open),
-                tuple(
-                    {"generation": one.generation, "offset": one.offset, "reason": one.reason}
-                    for one in found
-                ),
+                tuple(map(_place_of, found)),
             )
             self._letters_of = set(letters.open)
         return self._letters
+
+
+def _place_of(letter: DeadLetter) -> dict[str, str | int]:
+    """Return where a dead letter stands, with the time of its event where that is known."""
+    place: dict[str, str | int] = {
+        "generation": letter.generation,
+        "offset": letter.offset,
+        "reason": letter.reason,
+    }
+    if letter.id is not None:
+        place["time"] = iso_ms(time_of(letter.id))
+    return place

@@ -11,6 +11,7 @@ import msgspec
 
 from auditship_agent.checkpoint import CheckpointFile, Snapshot
 from auditship_agent.config import AgentConfig
+from auditship_agent.durable import LOCK, is_locked
 from auditship_indexer.clock import Clock, iso_ms
 from auditship_indexer.errors import ConfigError, StateError
 from auditship_indexer.log import Log
@@ -35,7 +36,7 @@ class StateFolder:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(
                 f"state.dir: {self.path}: {error.strerror}",
@@ -64,18 +65,18 @@ class StateFolder:
         return False
 
     def is_locked(self) -> bool:
-        """Whether an agent works in the folder now."""
+        """Whether an agent works in the folder now.
+
+        Raises:
+            StateError: this user may not know.
+        """
         try:
-            lock = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+            return is_locked(self.path / LOCK)
+        except OSError as error:
+            raise StateError(
+                f"{error.filename}: {error.strerror}",
+                hint="the state folder is the agent's: use root or the agent's user",
+            ) from error
 
     def __exit__(
         self,

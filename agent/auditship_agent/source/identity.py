@@ -168,7 +168,8 @@ class Identity:
 
     def _foreign(self, file: LogFile, codec: str) -> None:
         file.state = "unreadable"
-        file.error = f"unreadable archive: {codec} is not read"
+        file.is_foreign = True  # what it should hold is an orphan, if anybody saw it
+        file.error = f"unreadable archive: {codec} is not read; use gzip, or decompress it"
         file.dirty = False
         self._shelf.descriptors.close(file)
         self._shelf.log.warning("file.unreadable", path=file.path, error=file.error)

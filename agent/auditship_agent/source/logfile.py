@@ -16,6 +16,7 @@ from auditship_agent.source.tailer import FirstLine, Tailer
 FileState = Literal["new", "live", "drained", "spare", "finished", "expired", "unreadable"]
 NO_STAMP: Final = Stamp(0, 0, 0)
 _HEAD_LINES: Final = 3
+_UNREAD: Final = {"spare", "expired", "finished"}  # of a file without tailer: nothing is read
 _LOOK_BYTES: Final = 4 * 1_048_576  # of a long first line that are searched in one step
 
 Agenda = MutableMapping[FileId, "LogFile"]
@@ -55,6 +56,7 @@ class LogFile:
         self.tried_size = 0  # how far it was searched for its first line
         self.told_first: bytes | None = None  # what a damaged archive says its first line was
         self.is_lost = False  # a damaged archive of which a gap tells
+        self.is_foreign = False  # an archive of a compressor that is not read
         self._agenda = agenda
         self._search = FirstLine(source.line_limit)
         self._sightings: list[tuple[float, int]] = []  # when the file had which size
@@ -78,6 +80,13 @@ class LogFile:
         if self.tailer is None:
             return self.stamp.size
         return self.tailer.size_seen
+
+    @property
+    def lag(self) -> int:
+        """Bytes that wait for their outcome."""
+        if self.tailer is None and (self.is_foreign or self.state in _UNREAD):
+            return 0
+        return max(0, self.size - self.progress.acked)
 
     @property
     def is_told(self) -> bool:
@@ -107,7 +116,7 @@ class LogFile:
     def is_accounted(self) -> bool:
         """Whether it is known which lines the file has: it can be read, and was looked into."""
         if self.error:
-            return self.state in {"finished", "expired", "spare"}
+            return self.is_foreign or self.state in {"finished", "expired", "spare"}
         return self.tailer is not None or not self.dirty
 
     def moved(self, path: str) -> None:
@@ -176,6 +185,7 @@ class LogFile:
         self.progress = Progress(self.source.name)
         self.state = "new"
         self.told_size = 0
+        self.is_foreign = False
         self._search = FirstLine(self.source.line_limit)
         self._sightings.clear()
         self.dirty = True

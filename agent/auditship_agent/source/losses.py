@@ -39,7 +39,8 @@ class Losses:
         self.unfinished = []
         now = self._shelf.clock.monotonic()
         for file in list(self._shelf.files.values()):
-            if file.state == "unreadable" and now - file.grown_at >= file.source.gap_after_s:
+            quiet_s = now - file.grown_at
+            if self._is_damaged(file) and quiet_s >= file.source.gap_after_s:
                 self._give_up(file)
             elif self._is_over(file, now):
                 self._finish(file)
@@ -53,6 +54,10 @@ class Losses:
             self._look_at(orphan, twins.get(orphan.first, []), now)
 
     # -- files ----------------------------------------------------------------------------
+
+    @staticmethod
+    def _is_damaged(file: LogFile) -> bool:
+        return file.state == "unreadable" and not file.is_foreign
 
     @staticmethod
     def _is_over(file: LogFile, now: float) -> bool:
@@ -104,7 +109,7 @@ class Losses:
         content = file.content
         shelf.descriptors.close(file)
         if not isinstance(content, GzipContent):
-            return  # another compressor: what it should hold is an orphan with unread bytes
+            return
         shelf.log.error("file.corrupt", path=file.path, good_bytes=content.size())
         first = file.told_first = file.first or _first_of(content.head, file.source.line_limit)
         if file.is_lost or self._is_known(file, first, content.decoded):

@@ -65,6 +65,11 @@ def event_id(epoch_ms: int, digest: bytes) -> str:
     return _UUID % (time >> 16, time & 0xFFFF, bits >> 68, tail >> 48, tail & _MS_MASK)
 
 
+def time_of(document_id: str) -> int:
+    """Return the event's time (Unix ms) from its `_id`."""
+    return int(document_id[:8] + document_id[9:13], 16)
+
+
 def day_of(epoch_ms: int) -> date:
     """Return the UTC day of a time."""
     return datetime.fromtimestamp(epoch_ms // 1000, UTC).date()
