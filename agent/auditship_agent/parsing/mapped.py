@@ -22,7 +22,7 @@ from auditship_agent.parsing.decode import (
 from auditship_agent.parsing.filling import Filling
 from auditship_agent.parsing.form import Form, flags_of, sources
 from auditship_agent.parsing.mapped_http import Asked, MappedHttp
-from auditship_agent.parsing.naming import Repeats, known
+from auditship_agent.parsing.naming import Repeats, known, telling
 from auditship_agent.parsing.outcome import Decision, Outcome, Rules, ignoring
 from auditship_agent.parsing.paths import Templates
 from auditship_agent.parsing.pick import Values, condition, picker
@@ -82,6 +82,7 @@ class MappedPreset:
         )  # fmt: skip
         self._repeats = Repeats(form)
         self._known = known(form)
+        self._telling = telling(form)
 
     def parse(self, raw: bytes) -> Verdict:
         """Return the acts of a line, or why it is none. Never raises."""
@@ -100,6 +101,8 @@ class MappedPreset:
         items = self._each(values) if self._each is not None else None
         if items is None:
             record = self._record(values, flags)
+            if isinstance(record, Ignored) and self._telling.isdisjoint(values):
+                return Dead("missing_field", f"no key of a line of {self.name}")
             return [record] if isinstance(record, Record) else record
         return self._records(values, flags, items)
 

@@ -46,6 +46,15 @@ def deciding(form: Form) -> set[str]:
     return paths
 
 
+def telling(form: Form) -> frozenset[str]:
+    """Return the top-level keys of which every line of this log has one: all but the time's.
+
+    Collectors write a time, too, so it does not tell whose line it is.
+    """
+    times = sources(form.time.source) if form.time else ()
+    return known(form) - {path.partition(".")[0] for path in times}
+
+
 def known(form: Form) -> frozenset[str]:
     """Return the top-level keys that the form names, read or not."""
     paths = {*form.secrets, *form.known, *form.labels.values(), *deciding(form)}

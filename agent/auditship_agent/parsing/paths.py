@@ -15,6 +15,7 @@ from auditship_indexer.errors import ConfigError
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_TOKEN: Final = "{share_token}"
 _HOLE: Final = re.compile(r"\{(workspace|share_token|path)(\*)?\}")
 
 
@@ -38,6 +39,10 @@ class Place(Struct, frozen=True, gc=False):
     workspace: str | None = None
     share_token: str | None = None
     templated: bool = False
+
+    def lies_with(self, other: "Place") -> bool:
+        """Return whether two paths lie in one workspace, or below one link."""
+        return (self.workspace, self.share_token) == (other.workspace, other.share_token)
 
 
 def resolve(uri: str, *, fragment: bool = True) -> Resolved:
@@ -96,6 +101,12 @@ class _Template(Struct, frozen=True):
     parts: tuple[str, ...]  # a literal, or the name of a hole in braces
     tail: bool  # whether {path*} takes the rest
 
+    def masked(self, segments: tuple[str, ...]) -> str:
+        """Return a path that matched, with the name of the hole where its share token stood."""
+        told = list(segments)
+        told[self.parts.index(_TOKEN)] = _TOKEN
+        return "/" + "/".join(told)
+
     def match(self, segments: tuple[str, ...]) -> Place | None:
         count = len(self.parts)
         if len(segments) < count or (len(segments) > count and not self.tail):
@@ -134,6 +145,15 @@ class Templates:
             if place := template.match(resolved.segments):
                 return place
         return Place(resolved.text)
+
+    def whole(self, resolved: Resolved) -> str:
+        """Return the whole path of what lies elsewhere, without the token of a share link."""
+        for template in self._templates:
+            if place := template.match(resolved.segments):
+                if place.share_token is None:
+                    break
+                return template.masked(resolved.segments)
+        return resolved.text
 
 
 def _compiled(text: str) -> _Template:
