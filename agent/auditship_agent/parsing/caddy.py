@@ -97,6 +97,7 @@ _KEYS: Final = frozenset({"level", "ts", "logger", "msg", "request", "status"})
 _TOP: Final = frozenset({"ts", "status", "request"})
 _IN_REQUEST: Final = frozenset({"method", "uri"})
 _DECIDING_RAW: Final = (b'"ts"', b'"status"', b'"request"', b'"method"', b'"uri"')
+_NOBODY: Final = frozenset({"", "-", "--"})
 _NOT_THERE: Final = (b"null", b'""')
 
 
@@ -234,7 +235,7 @@ def _asked(caddy: _Caddy, request: _Request) -> Request:
         status=caddy.status or 200,
         uri=uri,
         credentials=headers.authorization is not UNSET,
-        user=caddy.user_id or None,
+        user=None if caddy.user_id in _NOBODY else caddy.user_id,
         destination=headers.destination[0] if headers.destination else None,
         received=caddy.bytes_read,
         sent=caddy.size,

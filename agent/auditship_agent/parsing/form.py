@@ -27,7 +27,16 @@ IGNORED: Final = frozenset({
     "failed_twin", "internal", "other_logger", "operator_rule", "empty_line",
 })  # fmt: skip
 _MAX_ACTION: Final = FIELDS["event.action"].limit
+
+
+def names() -> list[str]:
+    """Return the names of the built-in presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
 _HINT: Final = "the built-in presets show the form: auditship-agent presets show nginx-json"
+
+_FILE_HINT: Final = f"preset: the path of a preset file, or one of {', '.join(names())}"
 
 Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
@@ -130,11 +139,6 @@ class Form(Struct, frozen=True, forbid_unknown_fields=True):
     tests: tuple[Test, ...] = ()
 
 
-def names() -> list[str]:
-    """Return the names of the built-in presets."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
 def is_file(preset: str) -> bool:
     """Return whether `preset` names a file of the operator, not a built-in preset."""
     return "/" in preset or preset.endswith((".yaml", ".yml"))
@@ -177,7 +181,7 @@ def _form(path: Path, state: tuple[int, int, int] | None) -> Form:
     try:
         form = load(path, Form)
     except ConfigError as error:
-        hint = (error.hint or _HINT).replace(LISTED, _HINT).replace(OTHER_FILE, _HINT)
+        hint = (error.hint or _HINT).replace(LISTED, _HINT).replace(OTHER_FILE, _FILE_HINT)
         raise ConfigError(str(error), hint=hint) from error
     if form.reader != "map" and path.parent != FOLDER:
         raise ConfigError(
@@ -220,7 +224,7 @@ def _problems(form: Form) -> list[str]:
         wanted = ("http.request.method", "http.response.status_code", "file.path")
         found += [f"fields: {name}: required with http: true" for name in wanted
                   if name not in form.fields]  # fmt: skip
-        found += [f"{key}: has no meaning with http: true, where section `http` decides"
+        found += [f"{key}: has no meaning with http: true: method, status and path decide"
                   for key, is_set in (("action", form.action), ("by_status", form.by_status))
                   if is_set]  # fmt: skip
     elif form.action is None and not (_rules(form) and all(map(_acts, _rules(form)))):

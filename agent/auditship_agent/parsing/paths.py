@@ -15,7 +15,7 @@ from auditship_indexer.errors import ConfigError
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
-_TOKEN: Final = "{share_token}"
+_SHARE_HOLE: Final = "{share_token}"
 _HOLE: Final = re.compile(r"\{(workspace|share_token|path)(\*)?\}")
 
 
@@ -104,7 +104,7 @@ class _Template(Struct, frozen=True):
     def masked(self, segments: tuple[str, ...]) -> str:
         """Return a path that matched, with the name of the hole where its share token stood."""
         told = list(segments)
-        told[self.parts.index(_TOKEN)] = _TOKEN
+        told[self.parts.index(_SHARE_HOLE)] = _SHARE_HOLE
         return "/" + "/".join(told)
 
     def match(self, segments: tuple[str, ...]) -> Place | None:
