@@ -519,6 +519,30 @@ def test_a_long_header_of_a_client_is_not_kept() -> None:
     assert len(proxies._known) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("open /srv/data/john/a.txt: no space left", "open {file_path}: no space left"),
+        (
+            "rename /srv/data/john/a.txt /srv/data/john/a.txt.bak",
+            "rename {file_path} {target_path}",
+        ),
+        ("EOF", "EOF"),
+    ],
+)
+def test_words_of_an_error_hide_the_disk(error: str, told: str) -> None:
+    """A message repeats what is never stored; its reason is what is kept."""
+    line = line_of(
+        SFTPGO,
+        error=error,
+        file_path="/srv/data/john/a.txt",
+        target_path="/srv/data/john/a.txt.bak",
+        ssh_command="EO",
+    )
+
+    assert _event("sftpgo", line)["error"]["message"] == told
+
+
 def test_actions_have_the_length_of_their_field(tmp_path: Path) -> None:
     """A longer one could be stored, but never found."""
     preset = tmp_path / "box.yaml"

@@ -111,6 +111,30 @@ def test_what_does_not_fit(raw: bytes, reason: str) -> None:
     assert _reason(raw) == reason
 
 
+@pytest.mark.parametrize(
+    ("operation", "status", "sent", "size", "result"),
+    [
+        ("REST.GET.OBJECT", 200, "5", "9", "error aborted"),
+        ("WEBSITE.GET.OBJECT", 200, "0", "9", "error aborted"),
+        ("REST.GET.OBJECT", 200, "9", "9", "success"),
+        ("REST.GET.OBJECT", 200, "-", "9", "success"),
+        ("REST.GET.OBJECT", 206, "5", "9", "success"),
+        ("REST.PUT.OBJECT", 200, "5", "9", "success"),
+        ("REST.GET.OBJECT", 403, "5", "9", "denied permission"),
+    ],
+)
+def test_a_download_that_was_broken_off(
+    operation: str, status: int, sent: str, size: str, result: str
+) -> None:
+    """Fewer bytes than the object has; of a part and of an upload that says nothing."""
+    head = _HEAD.replace("REST.GET.OBJECT", operation)
+    line = f'{head}"GET /brand/k HTTP/1.1" {status} - {sent} {size} 28 7 "-" "curl/8" -'
+    found = event(stream("s3-access").produce(as_line(line.encode())))
+
+    told = (found["audit"]["result"], found["event"].get("reason"))
+    assert " ".join(filter(None, told)) == result
+
+
 def test_bytes_that_are_no_text() -> None:
     """U+FFFD and a flag; BOM and CR are skipped."""
     found = split(b"\xef\xbb\xbf" + (_HEAD + '"GET /\xff H" 200 - 1 1 1 1\r').encode("latin-1"))

@@ -21,6 +21,7 @@ from auditship_agent.parsing.decode import (
 )
 from auditship_agent.parsing.filling import Filling
 from auditship_agent.parsing.form import Form, flags_of, sources
+from auditship_agent.parsing.hiding import hiding
 from auditship_agent.parsing.mapped_http import Asked, MappedHttp
 from auditship_agent.parsing.naming import Repeats, known, telling
 from auditship_agent.parsing.outcome import Decision, Outcome, Rules, ignoring
@@ -80,6 +81,7 @@ class MappedPreset:
             has_credentials=self._fill.has_credentials,
             not_found_event=source.not_found == "event",
         )  # fmt: skip
+        self._hide = hiding(form.secrets)
         self._repeats = Repeats(form)
         self._known = known(form)
         self._telling = telling(form)
@@ -136,6 +138,8 @@ class MappedPreset:
         flags = flags | (record.flags or set()) | set(time.flags)
         dropped: set[str] = set()
         self._fill.fill(record, values, dropped)
+        if record.error_message is not None:
+            record.error_message = self._hide(record.error_message, values)
         for name, holds in self._flags:
             if holds(values):
                 flags.add(name)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from auditship_agent.line import Dead, Ignored
 from auditship_agent.parsing.decode import Decoded, is_blank
+from auditship_agent.parsing.kinds import integer
 from auditship_agent.parsing.paths import decoded_once
 
 _HEAD: Final = re.compile(
@@ -22,6 +23,7 @@ _URI_END: Final = re.compile('"' + _FORMS, re.ASCII)
 _NO_URI: Final = re.compile("-" + _FORMS, re.ASCII)
 _NO_AGENT: Final = re.compile(r'".*?" -(?: |\Z)')
 _MAX_SPLITS: Final = 16  # that are tried, and the last one
+_DOWNLOADS: Final = frozenset({"REST.GET.OBJECT", "WEBSITE.GET.OBJECT"})
 _MIDDLE: Final = ("status", "error", "sent", "size", "total_ms", "turnaround_ms")
 _TAIL: Final = (
     "version", "host_id", "signature", "cipher", "auth", "host", "tls", "access_point",
@@ -106,12 +108,14 @@ def _add_last(values: dict[str, Any], rest: str, last: int) -> bool:
 
 
 def prepare(values: dict[str, Any], flags: set[str]) -> None:
-    """Add `path` (the key, decoded as often as the store encoded it) and who asked."""
+    """Add `path` (the key, decoded as often as the store encoded it), who asked, `aborted`."""
     key = values.get("key")
     if key is not None:
         found: list[str] = []
         values["path"] = "/" + _key(key, values.get("uri"), values.get("bucket", ""), found)
         flags.update(found)
+    if _is_broken_off(values):
+        values["aborted"] = "true"
     if values.get("auth") == "QueryString":
         values["presigned"] = "true"
     requester = values.get("requester")
@@ -124,6 +128,14 @@ def prepare(values: dict[str, Any], flags: set[str]) -> None:
         values["requester_id" if _ID.match(name) else "requester_name"] = name
     if role := _ROLE.fullmatch(requester):
         values["role_name"] = role[2]
+
+
+def _is_broken_off(values: dict[str, Any]) -> bool:
+    """Return whether a whole download sent fewer bytes than the object has."""
+    if values.get("status") != "200" or values["operation"] not in _DOWNLOADS:
+        return False
+    sent, size = integer(values.get("sent")), integer(values.get("size"))
+    return sent is not None and size is not None and sent < size
 
 
 def _key(key: str, uri: str | None, bucket: str, flags: list[str]) -> str:
