@@ -199,6 +199,17 @@ def test_lines_of_another_log_are_told(preset: str, kind: str) -> None:
     assert (produced.outcome, produced.reason) == ("dead_letter", "missing_field")
 
 
+def test_lines_without_an_act_are_of_the_log() -> None:
+    """A program writes other lines, too: with its own keys, or with nothing but a time."""
+    lines = {
+        "sftpgo": [b'{"level":"info","message":"x"}', b'{"time":"2026-04-14T10:32:15","x":1}'],
+        "caddy": [b'{"level":"info","msg":"x"}', b'{"ts":1776162735.1,"x":1}'],
+        "seaweedfs": [b'{"time":1776162735,"x":1}'],
+    }
+    for preset, raws in lines.items():
+        assert [produce(preset, raw).outcome for raw in raws] == ["ignored"] * len(raws)
+
+
 _TIMES = {"native": "time", "caddy": "ts", "nginx-json": "msec", "minio-audit": "time",
           "seaweedfs": "time", "sftpgo": "time"}  # fmt: skip
 _DECIDING = [

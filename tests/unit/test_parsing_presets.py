@@ -142,6 +142,7 @@ def test_a_flag_of_several_conditions(
         ("result: denied, reason: permission", "reason: permission", "needs one of"),
         ("{code: 0}, result: success", "{code: 0}, result: success, reason: quota", "a reason"),
         ("{op: [ping, stat]", "{op: {is: ping}", "no text, number"),
+        ("ignore:", "ignore:\n  - {}", "would match every line"),
         ("labels:", "flags: {odd: [{op: {is: ping}}]}\nlabels:", "flags: odd"),
         ("format: rfc3339}", "format: roman}", "is no format"),
         ("format: rfc3339}", 'format: "%Y-%m-%d %H:%M:%S"}', "has no zone"),
@@ -289,6 +290,27 @@ def test_the_command_lists_shows_and_tests(tmp_path: Path) -> None:
     assert failed.exit_code == 3
     assert "FAIL" in failed.output
     assert isinstance(run(presets, ["show", "filebox"]).exception, ConfigError)
+
+
+@pytest.mark.parametrize("preset", ["native", "caddy", "nginx-json", "s3-access"])
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({}, "would match every line"),
+        ({"op": {"is": "ping"}}, "no text, number"),
+        ({"op": 1.5}, "no text, number"),
+    ],
+)
+def test_ignore_rules_of_a_source_are_checked(
+    preset: str, rule: dict[str, object], message: str
+) -> None:
+    """An entry that matches every line, or never one, is no rule that somebody meant."""
+    source = SourceConfig(name="it", preset=preset, files=("/x",), ignore=({"a": "b"}, rule))
+
+    with pytest.raises(ConfigError, match=message) as caught:
+        preset_of(source)
+    assert "ignore" in str(caught.value)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def names() -> list[str]:
 
 _HINT: Final = "the built-in presets show the form: auditship-agent presets show nginx-json"
 
+EMPTY_IGNORE: Final = "ignore: an entry without a key would match every line"
 _FILE_HINT: Final = f"preset: the path of a preset file, or one of {', '.join(names())}"
 
 Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
@@ -300,6 +301,8 @@ def _acts(rule: Rule) -> bool:
 
 def _outcome_problems(form: Form) -> list[str]:
     found = [] if form.action is None else _action_problems(form.action)
+    if not all(form.ignore):
+        found.append(EMPTY_IGNORE)
     for number, rule in enumerate(_rules(form)):
         found += [f"result: rule {number + 1}: {problem}" for problem in _rule_problems(rule)]
     ignores = [("ignore", one) for one in form.ignore]

@@ -23,7 +23,7 @@ from auditship_agent.parsing.filling import Filling
 from auditship_agent.parsing.form import Form, flags_of, sources
 from auditship_agent.parsing.hiding import hiding
 from auditship_agent.parsing.mapped_http import Asked, MappedHttp
-from auditship_agent.parsing.naming import Repeats, known, telling
+from auditship_agent.parsing.naming import Foreign, Repeats, known
 from auditship_agent.parsing.outcome import Decision, Outcome, Rules, ignoring
 from auditship_agent.parsing.paths import Templates
 from auditship_agent.parsing.pick import Values, condition, picker
@@ -84,7 +84,7 @@ class MappedPreset:
         self._hide = hiding(form.secrets)
         self._repeats = Repeats(form)
         self._known = known(form)
-        self._telling = telling(form)
+        self._foreign = Foreign(form)
 
     def parse(self, raw: bytes) -> Verdict:
         """Return the acts of a line, or why it is none. Never raises."""
@@ -103,7 +103,7 @@ class MappedPreset:
         items = self._each(values) if self._each is not None else None
         if items is None:
             record = self._record(values, flags)
-            if isinstance(record, Ignored) and self._telling.isdisjoint(values):
+            if isinstance(record, Ignored) and self._foreign.is_one(values):
                 return Dead("missing_field", f"no key of a line of {self.name}")
             return [record] if isinstance(record, Record) else record
         return self._records(values, flags, items)
