@@ -8,12 +8,13 @@ stands before resolving, so that `%2e%2e` climbs here exactly where it climbs in
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
 from auditship_indexer.errors import ConfigError
 
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _SHARE_HOLE: Final = "{share_token}"
 _HOLE: Final = re.compile(r"\{(workspace|share_token|path)(\*)?\}")
@@ -69,15 +70,10 @@ def resolved(path: str) -> Resolved:
 
 def decoded_once(path: str, flags: list[str]) -> str:
     """Decode percent escapes once; an invalid one stays text, with its flag in `flags`."""
-
-    def byte(match: re.Match[bytes]) -> bytes:
-        if match[1] is None:
-            if "bad_escape" not in flags:
-                flags.append("bad_escape")
-            return match[0]
-        return bytes((int(match[1], 16),))
-
-    raw = _ESCAPE.sub(byte, path.encode(errors="replace"))
+    coded = path.encode(errors="replace")
+    if _BAD_ESCAPE.search(coded) and "bad_escape" not in flags:
+        flags.append("bad_escape")
+    raw = unquote_to_bytes(coded)
     try:
         return raw.decode()
     except UnicodeDecodeError:
