@@ -37,7 +37,9 @@ def names() -> list[str]:
 _HINT: Final = "the built-in presets show the form: auditship-agent presets show nginx-json"
 
 EMPTY_IGNORE: Final = "ignore: an entry without a key would match every line"
-_FILE_HINT: Final = f"preset: the path of a preset file, or one of {', '.join(names())}"
+_FILE_HINT: Final = (
+    "name a file that is there; the built-in ones: auditship-agent presets list, presets show NAME"
+)
 
 Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
