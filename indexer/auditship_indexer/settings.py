@@ -25,7 +25,7 @@ _UNITS: Final = {
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 _SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)", re.ASCII)
-_PLACE: Final = re.compile(r" - at `\$(.*)`$")
+_PLACE: Final = re.compile(r" - at `(key` in `)?\$(.*)`$")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`$", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`$", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -125,8 +125,10 @@ def _told(
 ) -> ConfigError:
     """Turn a validation message into file, line, key and advice."""
     place = _PLACE.search(message)
-    path = _path_of(place[1]) if place else ()
+    path = _path_of(place[2]) if place else ()
     what = message[: place.start()] if place else message
+    if place and place[1]:  # of which key is not told
+        return _error(name, node, path, f"a key: {what[:1].lower()}{what[1:]}", LISTED)
     if unknown := _UNKNOWN.fullmatch(what):
         key = unknown[1]
         near = difflib.get_close_matches(key, _known(kind, path), n=1)
@@ -148,7 +150,7 @@ def _error(name: str, node: yaml.Node | None, path: Path_, what: str, hint: str)
 
 def _path_of(text: str) -> Path_:
     steps = (match[1] if match[1] is not None else match[2] for match in _STEP.finditer(text))
-    return tuple(int(step) if step.isdigit() else step for step in steps)
+    return tuple(int(step) if step.isdigit() else step.replace("...", "*") for step in steps)
 
 
 def _dotted(path: Path_) -> str:

@@ -5,6 +5,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -209,6 +210,54 @@ def test_a_preset_that_fails_its_own_test_is_told(tmp_path: Path, log: Path) -> 
     assert not finding.ok
     assert "file.size is 12, not 7" in finding.told
     assert "presets test" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "told"),
+    [
+        ("native", {"paths": ["/ws/{workspace}/{path*}"]}, ["paths"]),
+        ("native", {"timezone": "UTC", "ignore": [{"action": "x"}]}, ["timezone"]),
+        ("caddy", {"user_verified": False, "paths": ["/{workspace}/{path*}"]}, ["user_verified"]),
+        ("caddy", {"not_found": "event", "propfind": "event"}, []),
+        ("nginx-json", {"timezone": "UTC", "internal": "event"}, ["internal", "timezone"]),
+        ("nginx-json", {"path_from": "raw", "trusted_proxies": ["::1/128"], "propfind": "event",
+                        "user_verified": False}, []),
+        ("minio-audit", {"internal": "event", "not_found": "event"}, []),
+        ("seaweedfs", {"propfind": "event"}, ["propfind"]),
+        ("sftpgo", {"timezone": "UTC", "paths": ["/{workspace}/{path*}"]}, []),
+    ],
+)  # fmt: skip
+def test_settings_that_a_preset_does_not_read(
+    tmp_path: Path, log: Path, preset: str, settings: dict[str, Any], told: list[str]
+) -> None:
+    """Who writes one believes in what it does: it is told before the start."""
+    log.write_bytes(b"")
+    source = {"name": "storage", "preset": preset, "files": [str(log)], **settings}
+    config = write_agent(
+        tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log, sources=[source]
+    )
+    found = [one for one in check(load_agent(config), config, local=True) if not one.ok]
+
+    names = [one.told.partition(":")[0] for one in found if "does not read" in one.told]
+    assert names == told
+
+
+def test_a_preset_of_share_tokens_needs_the_key(tmp_path: Path, log: Path) -> None:
+    """Without the key the links of its events could not be told."""
+    preset = tmp_path / "links.yaml"
+    preset.write_text(
+        "preset: links\ntime: {from: t, format: epoch_s}\naction: {from: a}\n"
+        "fields: {share_token: tok}\n"
+    )
+    log.write_bytes(b"")
+    source = {"name": "storage", "preset": str(preset), "files": [str(log)]}
+    config = write_agent(
+        tmp_path, "http://127.0.0.1:1", server="fs-1", region="eu", files=log, sources=[source]
+    )
+
+    told = [one.told for one in check(load_agent(config), config, local=True) if not one.ok]
+
+    assert any("share_token_key_file" in one for one in told)
 
 
 @pytest.mark.parametrize(("apart_s", "ok"), [(5, True), (3_600, False)])

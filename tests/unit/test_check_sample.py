@@ -37,6 +37,19 @@ def test_the_examples_conform() -> None:
     assert done.text.endswith("\nconforms\n")
 
 
+def test_far_from_any_server_a_sample_is_a_native_log(
+    log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An integrator has neither a configuration nor yet the name of a preset."""
+    monkeypatch.delenv("AUDITSHIP_AGENT_CONFIG", raising=False)
+    monkeypatch.setattr("auditship_agent.config.DEFAULT_PATH", tmp_path / "none.yaml")
+
+    done = check("--sample", write(log, native()))
+
+    assert done.code == 0, done.err
+    assert "preset native" in done.text
+
+
 def test_the_whole_output(log: Path) -> None:
     """What a person reads: outcomes, families, what is missing and lost, the first bad lines."""
     write(

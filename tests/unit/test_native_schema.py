@@ -92,3 +92,27 @@ def test_every_action_is_named_in_the_schema() -> None:
 def test_what_the_schema_refuses(fields: dict[str, Any], *, good: bool) -> None:
     """Required fields by action, words, forms, bounds, misspelt keys."""
     assert accepts(native(**fields)) is good
+
+
+@pytest.mark.parametrize("key", sorted(set(SCHEMA["properties"]) - set(SCHEMA["required"])))
+def test_null_is_absent_to_the_schema(key: str) -> None:
+    """Which keys a line must have is for the rules of its action: a login by the system, none."""
+    line = {"v": 1, "time": "2026-04-14T10:32:15Z", "action": "auth.login", "result": "success"}
+
+    assert accepts(json.dumps({**line, "actor": "system", key: None}).encode()) is (key != "actor")
+
+
+@pytest.mark.parametrize(
+    ("fields", "good"),
+    [
+        ({"action": "auth.login", "reason": "bad_credentials", "actor": "user"}, True),
+        ({"action": "auth.login", "reason": "ip_blocked", "actor": "user"}, False),
+        ({"action": "file.delete", "reason": "bad_credentials", "status": 401, "user": {}}, True),
+        ({"action": "file.delete", "reason": "permission", "status": 403, "user": {}}, False),
+    ],
+)
+def test_a_refused_login_needs_no_user(fields: dict[str, Any], *, good: bool) -> None:
+    """Nobody was authenticated: a claim may be all that there is, or not even that."""
+    raw = native(result="denied", **{"user": None, **fields})
+
+    assert accepts(raw) is good

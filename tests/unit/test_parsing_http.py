@@ -202,12 +202,18 @@ def test_actors(
         ("MOVE", "/ws/w/x", "/ws/v/x", "file.move", "/x", "/ws/v/x"),
         ("MOVE", "/x", "/%79", "file.rename", "/x", "/y"),
         ("COPY", "/a/x", "/a/y", "file.copy", "/a/x", "/a/y"),
+        ("MOVE", "/s/TOKEN/x", "/s/TOKEN/y", "file.rename", "/x", "/y"),
+        ("MOVE", "/s/TOKEN/x", "/ws/w/x", "file.move", "/x", "/ws/w/x"),
+        ("MOVE", "/ws/w/x", "/s/TOKEN/x", "file.move", "/x", "/s/{share_token}/x"),
+        ("MOVE", "/x", "/s/TOKEN/x", "file.move", "/x", "/s/{share_token}/x"),
+        ("MOVE", "/s/T2/x", "/s/TOKEN/x", "file.move", "/x", "/s/{share_token}/x"),
+        ("COPY", "/ws/w/x", "/s/%54OKEN", "file.copy", "/x", "/s/{share_token}"),
     ],
 )
 def test_moves_and_copies_know_both_paths(  # noqa: PLR0917 - a table
     method: str, uri: str, target: str, act: str, old: str, new: str
 ) -> None:
-    """Same folder: rename. Another workspace's path is told whole."""
+    """Same folder: rename. Another workspace's path is told whole, another link's without token."""
     found = _judge(method, 201, uri, destination=target)
 
     assert isinstance(found, Record)

@@ -268,6 +268,7 @@ def _glued(tmp_path: Path) -> str:
         ('{"t":1,"a":"put"}[{}]', "dead_letter trailing_data", 0),
         ('{"t":1,"a":"put","name":"}{"}', "event", 1),
         ('{"t":1,"a":"put","n":"\xe9"}{"t":2,"a":"put"}', "event", 2),
+        ('{"t":1,"a":"put"} \t\r {"t":2,"a":"put"}\t', "event", 2),
     ],
 )
 def test_glued_objects(tmp_path: Path, line: str, outcome: str, events: int) -> None:
@@ -456,6 +457,103 @@ def test_templates_place_the_paths_of_sftpgo() -> None:
     assert (found["file"]["path"], found["file"]["previous"]["path"]) == ("/d/x", "/x")
     assert found["event"]["action"] == "file.move"
     assert _event("sftpgo", away, **made)["file"]["previous"]["path"] == "/ws/b/x"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("/s/TOKEN/x", "/ws/a/x", ("/s/{share_token}/x", "/x")),
+        ("/s/TOKEN/x", "/x", ("/s/{share_token}/x", "/x")),
+        ("/s/TOKEN/x", "/s/OTHER/x", ("/s/{share_token}/x", "/x")),
+        ("/s/TOKEN/x", "/s/TOKEN/d/x", ("/x", "/d/x")),
+    ],
+)
+@pytest.mark.parametrize("tenant", [None, "w1"])
+def test_no_token_of_a_link_stays_in_a_path(
+    tmp_path: Path, old: str, new: str, told: tuple[str, str], tenant: str | None
+) -> None:
+    """Neither in the old path nor in the new, whether or not the log names the workspace."""
+    preset = tmp_path / "box.yaml"
+    preset.write_text(
+        "preset: box\ntime: {from: t, format: epoch_s}\naction: {from: a}\n"
+        "fields: {file.path: new, file.previous.path: old, workspace.id: tenant}\n"
+    )
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    line = {"t": 1776162735, "a": "file.move", "old": old, "new": new, "tenant": tenant}
+    paths = ("/ws/{workspace}/{path*}", "/s/{share_token}/{path*}")
+    found = _event(str(preset), json.dumps(line).encode(), paths=paths, key_file=key)
+
+    assert "TOKEN" not in json.dumps(found)
+    assert "OTHER" not in json.dumps(found)
+    if tenant is None:
+        assert (found["file"]["previous"]["path"], found["file"]["path"]) == told
+    if new.startswith("/s/"):
+        assert found["share"]["id"].startswith("h_")
+
+
+def test_a_rule_makes_no_actor_of_a_401(tmp_path: Path) -> None:
+    """Whatever reason a preset gives to a 401, the name in it was not checked."""
+    preset = tmp_path / "web.yaml"
+    preset.write_text(
+        "preset: web\nhttp: true\ntime: {from: t, format: epoch_s}\n"
+        "fields: {http.request.method: m, http.response.status_code: s, file.path: p,"
+        " user.email: u}\n"
+        "result: [{when: {s: 401}, result: denied, reason: mfa_required}]\n"
+    )
+    line = {"t": 1776162735, "m": "GET", "s": 401, "p": "/a", "u": "root@x.org"}
+    found = _event(str(preset), json.dumps(line).encode())
+
+    assert (found["audit"]["actor"], found["audit"]["claimed_user"]) == ("anonymous", "root@x.org")
+    assert found["event"]["reason"] == "mfa_required"
+    assert "user" not in found
+
+
+def test_a_long_header_of_a_client_is_not_kept() -> None:
+    """The cache of forwarded-for headers holds what proxies write, not what fills memory."""
+    proxies = Proxies(["10.0.0.0/8"])
+
+    assert proxies.client("10.0.0.1", "x" * 8000 + ", 192.0.2.1") == "192.0.2.1"
+    assert proxies.client("10.0.0.1", "192.0.2.2") == "192.0.2.2"
+    assert len(proxies._known) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("open /srv/data/john/a.txt: no space left", "open {file_path}: no space left"),
+        (
+            "rename /srv/data/john/a.txt /srv/data/john/a.txt.bak",
+            "rename {file_path} {target_path}",
+        ),
+        ("EOF", "EOF"),
+    ],
+)
+def test_words_of_an_error_hide_the_disk(error: str, told: str) -> None:
+    """A message repeats what is never stored; its reason is what is kept."""
+    line = line_of(
+        SFTPGO,
+        error=error,
+        file_path="/srv/data/john/a.txt",
+        target_path="/srv/data/john/a.txt.bak",
+        ssh_command="EO",
+    )
+
+    assert _event("sftpgo", line)["error"]["message"] == told
+
+
+def test_actions_have_the_length_of_their_field(tmp_path: Path) -> None:
+    """A longer one could be stored, but never found."""
+    preset = tmp_path / "box.yaml"
+    preset.write_text("preset: box\ntime: {from: t, format: epoch_s}\naction: {from: a}\n")
+
+    for action, outcome in (
+        ("a." + "b" * 62, "event"),
+        ("a." + "b" * 63, "dead_letter bad_action"),
+    ):
+        line = json.dumps({"t": 1776162735, "a": action}).encode()
+        assert _outcome(str(preset), line) == outcome
 
 
 @pytest.mark.parametrize("key", ["status", "method", "path", "msec"])

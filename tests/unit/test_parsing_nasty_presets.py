@@ -182,6 +182,34 @@ def test_lines_that_are_no_object(preset: str, kind: str) -> None:
     assert f"{produced.outcome} {produced.reason}" == outcome
 
 
+_OTHERS = {
+    "nothing": b"{}",
+    "records": b'{"Records":[{"eventName":"PutObject"}]}',
+    "docker": b'{"log":"{}\\n","stream":"stdout","time":"2026-04-14T10:32:15.000Z"}',
+    "misspelt": b'{"Time":"2026-04-14T10:32:15Z","Operation":"put"}',
+}
+
+
+@pytest.mark.parametrize("preset", _JSON)
+@pytest.mark.parametrize("kind", _OTHERS)
+def test_lines_of_another_log_are_told(preset: str, kind: str) -> None:
+    """A wrong preset or a wrapper that nobody named must not look like a log without acts."""
+    produced = produce(preset, _OTHERS[kind])
+
+    assert (produced.outcome, produced.reason) == ("dead_letter", "missing_field")
+
+
+def test_lines_without_an_act_are_of_the_log() -> None:
+    """A program writes other lines, too: with its own keys, or with nothing but a time."""
+    lines = {
+        "sftpgo": [b'{"level":"info","message":"x"}', b'{"time":"2026-04-14T10:32:15","x":1}'],
+        "caddy": [b'{"level":"info","msg":"x"}', b'{"ts":1776162735.1,"x":1}'],
+        "seaweedfs": [b'{"time":1776162735,"x":1}'],
+    }
+    for preset, raws in lines.items():
+        assert [produce(preset, raw).outcome for raw in raws] == ["ignored"] * len(raws)
+
+
 _TIMES = {"native": "time", "caddy": "ts", "nginx-json": "msec", "minio-audit": "time",
           "seaweedfs": "time", "sftpgo": "time"}  # fmt: skip
 _DECIDING = [

@@ -349,3 +349,51 @@ def test_a_number_without_a_fraction_is_an_integer() -> None:
     assert found["http"]["response"]["status_code"] == 200
     assert found["http"]["request"]["body"]["bytes"] == 12
     assert found["audit"]["dropped_fields"] == ["client.port"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "auth.login", "reason": "bad_credentials"},
+        {"action": "file.download", "reason": "bad_credentials", "status": 401},
+        {"action": "file.download", "reason": "mfa_required", "status": 401},
+    ],
+)
+@pytest.mark.parametrize(
+    ("named", "claimed"),
+    [
+        ({"user": {"id": "u_1", "email": "root@x.org", "roles": ["Owner"]}}, "root@x.org"),
+        ({"user": {"name": "root"}, "claimed_user": "Root"}, "Root"),
+        ({"user": None, "api_key": {"id": "ak_1"}}, "ak_1"),
+    ],
+)
+def test_nobody_named_at_a_refused_login_is_an_actor(
+    fields: dict[str, Any], named: dict[str, Any], claimed: str
+) -> None:
+    """The name is a claim, also where the application wrote it as the user."""
+    found = _event(result="denied", **fields, **named)
+
+    assert (found["audit"]["actor"], found["audit"]["actor_type"]) == ("anonymous", "anonymous")
+    assert found["audit"]["claimed_user"] == claimed
+    assert "user" not in found
+    assert "api_key" not in found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "auth.login", "reason": "ip_blocked"},
+        {"action": "file.delete", "reason": "bad_credentials"},
+        {"action": "file.delete", "reason": "permission", "status": 403},
+    ],
+)
+def test_who_was_known_stays_the_actor(fields: dict[str, Any]) -> None:
+    """A wrong password that somebody gave once more, who had logged in, is no refused login."""
+    found = _event(result="denied", user={"email": "john@dosya.dev"}, **fields)
+
+    assert found["audit"]["actor"] == "john@dosya.dev"
+
+
+def test_a_slash_is_in_no_extension() -> None:
+    """A name that holds a path has no extension that could be searched for."""
+    assert "extension" not in _event(file={"name": "a/../b"})["file"]

@@ -142,6 +142,7 @@ def test_a_flag_of_several_conditions(
         ("result: denied, reason: permission", "reason: permission", "needs one of"),
         ("{code: 0}, result: success", "{code: 0}, result: success, reason: quota", "a reason"),
         ("{op: [ping, stat]", "{op: {is: ping}", "no text, number"),
+        ("ignore:", "ignore:\n  - {}", "would match every line"),
         ("labels:", "flags: {odd: [{op: {is: ping}}]}\nlabels:", "flags: odd"),
         ("format: rfc3339}", "format: roman}", "is no format"),
         ("format: rfc3339}", 'format: "%Y-%m-%d %H:%M:%S"}', "has no zone"),
@@ -151,6 +152,29 @@ def test_a_flag_of_several_conditions(
         ("format: json", "format: json\nhttp: true", "required with http"),
         ("format: json", "format: json\nby_status: true", "required with by_status"),
         ("{from: obj.bytes, as: int}", "{as: int}", "needs either from or value"),
+        ("{from: obj.bytes, as: int}", "{value: many}", "file.size: 'many' does not fit"),
+        ("{from: obj.bytes, as: int}", "{from: obj.bytes, when: {op: 1.5}}", "file.size: op"),
+        ("user.email: who.login", "user.email: ''", "needs a path"),
+        ("user.email: who.login", "user.email: []", "needs a path"),
+        ("user.email: who.login", "user: {value: root}", "cannot be a value"),
+        ("user.email: who.login", "user: {from: w, map: {a: b}}", "read as it is"),
+        ("user.email: who.login", "audit.actor_type: {value: boss}", "'boss' does not fit"),
+        ("user.email: who.login", "share.expires_at: {value: soon}", "'soon' does not fit"),
+        ("user.email: who.login", "share.password_protected: {value: 'no'}", "does not fit"),
+        ("user.email: who.login", "file.type: {from: k, map: {d: folder}}", "'folder' does not"),
+        ("action: {from: op", "action: {from: req.query.op", "below secrets"),
+        ("format: json", "format: json\neach: {from: req.headers}", "each: req.headers lies below"),
+        ("format: json", "format: json\neach: {from: a, when: {b: {c: 1}}}", "each: b"),
+        ("labels: {ticket:", "labels: {Ticket No:", "labels: a key: expected"),
+        ("labels:", "flags: {Odd One: {op: put}}\nlabels:", "flags: a key: expected"),
+        ("format: json", "format: json\nreader: native", "reads no map of yours"),
+        (
+            "fields:",
+            "http: true\nfields:\n  http.request.method: m\n  http.response.status_code: s",
+            "action: has no meaning with http",
+        ),
+        ("file.size: 12}", "file.seize: 12}", "expect: file.seize: no field"),
+        ("    expect: {", "    outcome: ignored internal\n    expect: {", "there is no event"),
     ],
 )
 def test_mistakes_in_a_file_are_told(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -266,6 +290,27 @@ def test_the_command_lists_shows_and_tests(tmp_path: Path) -> None:
     assert failed.exit_code == 3
     assert "FAIL" in failed.output
     assert isinstance(run(presets, ["show", "filebox"]).exception, ConfigError)
+
+
+@pytest.mark.parametrize("preset", ["native", "caddy", "nginx-json", "s3-access"])
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({}, "would match every line"),
+        ({"op": {"is": "ping"}}, "no text, number"),
+        ({"op": 1.5}, "no text, number"),
+    ],
+)
+def test_ignore_rules_of_a_source_are_checked(
+    preset: str, rule: dict[str, object], message: str
+) -> None:
+    """An entry that matches every line, or never one, is no rule that somebody meant."""
+    source = SourceConfig(name="it", preset=preset, files=("/x",), ignore=({"a": "b"}, rule))
+
+    with pytest.raises(ConfigError, match=message) as caught:
+        preset_of(source)
+    assert "ignore" in str(caught.value)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,26 @@ def test_the_columns_have_names() -> None:
         ('"GET /k H" 200 - 1 1 1 1 "r" "x" "b" -', "GET /k H", 'x" "b', {"ambiguous_columns"}),
         ('"GET /k H" 200 - 1 1 1 1 - "curl" -', "GET /k H", "curl", set()),
         ('"GET /k H" 200 - 1 1 1 1 "r" - v1', "GET /k H", None, set()),
+        ('"GET /k H" 200 - 1 1 1 1 "r"x" - v1', "GET /k H", None, set()),
+        ('"GET /k H" 200 - 1 1 1 1 """ -', "GET /k H", None, set()),
+        (
+            '"GET /k?" 404 Gone - - - - H" 200 - 1 1 1 1 "-" "curl" -',
+            'GET /k?" 404 Gone - - - - H',
+            "curl",
+            {"ambiguous_columns"},
+        ),
+        (
+            '"GET /k H" 200 - 1 1 1 1 "-" "a" 404 Gone - - - - "-" "b" -',
+            "GET /k H",
+            'a" 404 Gone - - - - "-" "b',
+            {"ambiguous_columns"},
+        ),
+        (
+            f'"GET /{40 * chr(34)}{40 * f"{chr(34)} 404 Gone - - - -"} H" 200 - 1 1 1 1 "-" "c" -',
+            f"GET /{40 * chr(34)}{40 * f'{chr(34)} 404 Gone - - - -'} H",
+            "c",
+            {"ambiguous_columns"},
+        ),
         ('"GET /k H" 200 - 1 1 1 1 - - v1', "GET /k H", None, set()),
         ('"GET /k H" 200 - 1 1 1 1', "GET /k H", None, set()),
         ("- 204 - - 5 - -", None, None, set()),
@@ -89,6 +109,30 @@ def test_quotes_that_nobody_escapes(
 def test_what_does_not_fit(raw: bytes, reason: str) -> None:
     """A line that does not fit its columns is a dead letter."""
     assert _reason(raw) == reason
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "sent", "size", "result"),
+    [
+        ("REST.GET.OBJECT", 200, "5", "9", "error aborted"),
+        ("WEBSITE.GET.OBJECT", 200, "0", "9", "error aborted"),
+        ("REST.GET.OBJECT", 200, "9", "9", "success"),
+        ("REST.GET.OBJECT", 200, "-", "9", "success"),
+        ("REST.GET.OBJECT", 206, "5", "9", "success"),
+        ("REST.PUT.OBJECT", 200, "5", "9", "success"),
+        ("REST.GET.OBJECT", 403, "5", "9", "denied permission"),
+    ],
+)
+def test_a_download_that_was_broken_off(
+    operation: str, status: int, sent: str, size: str, result: str
+) -> None:
+    """Fewer bytes than the object has; of a part and of an upload that says nothing."""
+    head = _HEAD.replace("REST.GET.OBJECT", operation)
+    line = f'{head}"GET /brand/k HTTP/1.1" {status} - {sent} {size} 28 7 "-" "curl/8" -'
+    found = event(stream("s3-access").produce(as_line(line.encode())))
+
+    told = (found["audit"]["result"], found["event"].get("reason"))
+    assert " ".join(filter(None, told)) == result
 
 
 def test_bytes_that_are_no_text() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from auditship_agent.check.finding import Finding, failed, fine, user
 from auditship_agent.config import AgentConfig, SourceConfig
 from auditship_agent.line import Dead
+from auditship_agent.parsing import form_of, unread
 from auditship_agent.pipeline.transform import Transform
 from auditship_agent.pipeline.trial import preset_problems
 from auditship_agent.source.archive import CorruptArchiveError
@@ -32,6 +33,7 @@ def source(
     except AuditshipError as error:
         yield failed(what, str(error), error.hint or "")
         return
+    yield from _settings(config, setting, what)
     for problem in preset_problems(setting.preset):
         hint = f"auditship-agent presets test '{setting.preset}', and mend the preset or its test"
         yield failed(what, f"preset {setting.preset}: {problem}", hint)
@@ -42,6 +44,20 @@ def source(
         yield fine(what, f"{', '.join(setting.files)}: no file yet")
     for found in files:
         yield _file(what, transform, setting, found)
+
+
+def _settings(config: AgentConfig, setting: SourceConfig, what: str) -> Iterator[Finding]:
+    """Yield settings that do nothing, and what is lost without one."""
+    form = form_of(setting.preset)
+    for name in unread(form, setting):
+        told = f"{name}: preset {setting.preset} does not read this setting"
+        yield failed(what, told, "leave it out; docs/presets.md says what each preset can know")
+    if "share_token" in form.fields and config.share_token_key_file is None:
+        yield failed(
+            what,
+            f"preset {setting.preset} reads share tokens, but share_token_key_file is not set",
+            "make a key: head -c 32 /dev/urandom > FILE; chmod 600 FILE",
+        )
 
 
 def _file(what: str, transform: Transform, setting: SourceConfig, found: Found) -> Finding:

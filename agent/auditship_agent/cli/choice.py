@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -20,6 +20,8 @@ from auditship_agent.pipeline.trial import trial_config, trial_source
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.event.identity import CONTROL_REGION, REGION_FORM, SERVER_FORM
 
+NATIVE: Final = "native"
+
 
 def settings(
     config_path: Path | None, server: str | None, region: str | None
@@ -30,10 +32,7 @@ def settings(
         ConfigError: the configuration cannot be used, or an option has not the form of its setting.
     """
     config: AgentConfig | None = None
-    if config_path is not None or (
-        (server is None or region is None)
-        and (os.environ.get(PATH_VARIABLE) or find(None).exists())
-    ):
+    if config_path is not None or ((server is None or region is None) and _has_configuration()):
         config = load_agent(find(config_path))
     if config is None and (server is None or region is None):
         return None
@@ -49,6 +48,10 @@ def settings(
     if config is not None:
         return msgspec.structs.replace(config, server=chosen)
     return msgspec.structs.replace(trial_config(), server=chosen)
+
+
+def _has_configuration() -> bool:
+    return bool(os.environ.get(PATH_VARIABLE)) or find(None).exists()
 
 
 def source_of(config: AgentConfig, preset: str | None, name: str | None) -> SourceConfig:
@@ -77,10 +80,14 @@ def sampled(
 ) -> tuple[AgentConfig, SourceConfig]:
     """Return what a sample is read with: a preset alone needs no configuration.
 
+    Without one, and without a preset, it is a native log.
+
     Raises:
         ConfigError: the configuration cannot be used, or no source has that name.
         UsageError: it does not say which source is meant.
     """
+    if preset is None and name is None and config_path is None and not _has_configuration():
+        preset = NATIVE  # an integrator, far from any server
     if preset is not None and name is None:
         return trial_config(), trial_source(preset)
     config = load_agent(find(config_path))

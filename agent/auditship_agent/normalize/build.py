@@ -159,7 +159,7 @@ def last_segment(path: str | None) -> str | None:
 
 def _extension(name: str | None, kind: str | None) -> str | None:
     """Return what stands behind the last dot, lower-cased; longer than 32 bytes is no extension."""
-    if name is None or kind == "dir":
+    if name is None or kind == "dir" or "/" in name:
         return None
     extension = name.rpartition(".")[2] if "." in name else ""
     if not extension:

@@ -18,6 +18,7 @@ from auditship_agent.parsing.native import NativePreset
 from auditship_agent.parsing.outcome import ignoring
 from auditship_agent.parsing.preset import Preset, Unknown
 from auditship_agent.parsing.selftest import run as _run_tests
+from auditship_agent.parsing.unread import unread
 from auditship_agent.parsing.wrappers import Filtered, wrapped
 from auditship_indexer.event.document import Event
 
@@ -30,6 +31,7 @@ __all__ = [
     "path_of",
     "preset_of",
     "self_test",
+    "unread",
 ]
 
 PRESETS: Final = tuple(forms.names())

@@ -93,9 +93,11 @@ _FIELDS: Final = {
     "resp_headers.Content-Length": "file.size",
 }
 _OPEN: Final = frozenset({"request.headers", "resp_headers"})
+_KEYS: Final = frozenset({"level", "ts", "logger", "msg", "request", "status"})
 _TOP: Final = frozenset({"ts", "status", "request"})
 _IN_REQUEST: Final = frozenset({"method", "uri"})
 _DECIDING_RAW: Final = (b'"ts"', b'"status"', b'"request"', b'"method"', b'"uri"')
+_NOBODY: Final = frozenset({"", "-", "--"})
 _NOT_THERE: Final = (b"null", b'""')
 
 
@@ -120,7 +122,7 @@ class CaddyPreset:
             caddy = self._decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._parse_odd(raw)
-        if may_repeat(raw, _DECIDING_RAW) or too_deep(raw):
+        if caddy.request is None or may_repeat(raw, _DECIDING_RAW) or too_deep(raw):
             return self._parse_odd(raw)
         return self._verdict(caddy, set(), set())
 
@@ -131,6 +133,8 @@ class CaddyPreset:
         value = decoded.value
         if repeats(value, _TOP) or repeats(value.get("request"), _IN_REQUEST):
             return Dead("duplicate_key", "ts, status, request, method or uri stands twice")
+        if _KEYS.isdisjoint(value):
+            return Dead("missing_field", "no key of a line of caddy")
         fitted = self._fitter.fit(value)
         self.unknown.add(fitted.unknown)
         if dead := _undecided(value):
@@ -231,7 +235,7 @@ def _asked(caddy: _Caddy, request: _Request) -> Request:
         status=caddy.status or 200,
         uri=uri,
         credentials=headers.authorization is not UNSET,
-        user=caddy.user_id or None,
+        user=None if caddy.user_id in _NOBODY else caddy.user_id,
         destination=headers.destination[0] if headers.destination else None,
         received=caddy.bytes_read,
         sent=caddy.size,

@@ -12,11 +12,9 @@ from auditship_agent.parsing.http import set_user
 from auditship_agent.parsing.kinds import MISFIT, Reader, reader
 from auditship_agent.parsing.pick import Condition, Getter, Values, condition, picker
 from auditship_agent.parsing.proxies import Proxies
-from auditship_agent.parsing.targets import PSEUDO, TARGETS
+from auditship_agent.parsing.targets import MAPPED, OF_REQUEST, PSEUDO, TARGETS
 
 _NOBODY = frozenset({"-", "--"})
-# `http: true` gives these to section 3, which fills them
-_BY_HTTP = frozenset({"http.request.method", "http.response.status_code", "file.path"})
 
 
 class _Step(Struct, frozen=True, gc=False):
@@ -39,16 +37,16 @@ class Filling:
         self._proxies = Proxies(source.trusted_proxies)
         self._get_forwarded = self.getter("forwarded_for")
         self._get_user = None if form.http else self.getter("user")
-        taken = _BY_HTTP if form.http else frozenset[str]()
+        taken = OF_REQUEST if form.http else frozenset[str]()
         self._constants = [
-            (TARGETS[name][0], one.value, self._condition(name))
+            (TARGETS[name][0], _constant(name, one), self._condition(name))
             for name, one in self._fields.items()
             if one.value is not None and name in TARGETS
         ]
         self._steps = [
             self._step(name, one)
             for name, one in self._fields.items()
-            if one.source is not None and name in (TARGETS.keys() | {"share_token"}) - taken
+            if one.source is not None and name in (TARGETS.keys() | MAPPED) - taken
         ]
         self._labels = [(key, picker([path], nothing)) for key, path in form.labels.items()]
         users = ("user", "user.id", "user.email", "user.name", "api_key.id")
@@ -155,6 +153,12 @@ class Filling:
             elif value is not None:
                 dropped.add("labels")
         record.labels = found or None
+
+
+def _constant(name: str, one: FieldForm) -> Any:
+    """Return what a `value` is for its field; that it fits was seen when the form was read."""
+    attribute, kind = TARGETS[name]
+    return reader(one.kind or kind, attribute)(one.value)
 
 
 def _word(words: dict[str, str], value: Any) -> Any:

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct, field
 
 from auditship_agent.config import Wrapper
+from auditship_agent.parsing.kinds import MISFIT, reader
 from auditship_agent.parsing.pick import check_when
-from auditship_agent.parsing.targets import KINDS, PSEUDO, TARGETS
+from auditship_agent.parsing.targets import KINDS, MAPPED, OF_REQUEST, PSEUDO, TARGETS
 from auditship_indexer.errors import ConfigError
 from auditship_indexer.event.actions import ACTION_FORM, OWN_PREFIXES
+from auditship_indexer.event.fields import FIELDS
 from auditship_indexer.settings import LISTED, OTHER_FILE, load
 
 FOLDER: Final = Path(__file__).parent / "presets"
@@ -24,10 +26,24 @@ IGNORED: Final = frozenset({
     "not_an_act", "auth_challenge", "not_found", "redirect", "bad_request", "multipart_part",
     "failed_twin", "internal", "other_logger", "operator_rule", "empty_line",
 })  # fmt: skip
+_MAX_ACTION: Final = FIELDS["event.action"].limit
+
+
+def names() -> list[str]:
+    """Return the names of the built-in presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
 _HINT: Final = "the built-in presets show the form: auditship-agent presets show nginx-json"
+
+EMPTY_IGNORE: Final = "ignore: an entry without a key would match every line"
+_FILE_HINT: Final = (
+    "name a file that is there; the built-in ones: auditship-agent presets list, presets show NAME"
+)
 
 Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
+LabelKey = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}\Z")]
 Paths = str | tuple[str, ...]  # dotted paths; of several, the first that is there
 When = dict[str, Any]  # dotted path -> value, list, "prefix*", "2xx", present, absent, {not: value}
 Kind = Literal[
@@ -116,19 +132,14 @@ class Form(Struct, frozen=True, forbid_unknown_fields=True):
     secrets: tuple[str, ...] = ()
     time: TimeForm | None = None
     fields: dict[str, Paths | FieldForm] = {}
-    labels: dict[str, str] = {}
-    flags: dict[str, When | tuple[When, ...]] = {}  # of several one has to match
+    labels: dict[LabelKey, str] = {}
+    flags: dict[Word, When | tuple[When, ...]] = {}  # of several one has to match
     ignore: tuple[When, ...] = ()
     each: Each | None = None
     action: ActionForm | None = None
     result: tuple[Rule, ...] | ResultForm = ()
     known: tuple[str, ...] = ()  # keys that are not read and not worth counting as unknown
     tests: tuple[Test, ...] = ()
-
-
-def names() -> list[str]:
-    """Return the names of the built-in presets."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def is_file(preset: str) -> bool:
@@ -173,8 +184,13 @@ def _form(path: Path, state: tuple[int, int, int] | None) -> Form:
     try:
         form = load(path, Form)
     except ConfigError as error:
-        hint = (error.hint or _HINT).replace(LISTED, _HINT).replace(OTHER_FILE, _HINT)
+        hint = (error.hint or _HINT).replace(LISTED, _HINT).replace(OTHER_FILE, _FILE_HINT)
         raise ConfigError(str(error), hint=hint) from error
+    if form.reader != "map" and path.parent != FOLDER:
+        raise ConfigError(
+            f"{path}: reader: {form.reader} reads no map of yours",
+            hint="leave reader out; then the map below it is what reads the lines",
+        )
     for problem in _problems(form):
         raise ConfigError(f"{path}: {problem}", hint=_HINT)
     return form
@@ -202,7 +218,7 @@ def sources(paths: Paths | None) -> tuple[str, ...]:
 
 
 def _problems(form: Form) -> list[str]:
-    found = [*_field_problems(form), *_outcome_problems(form)]
+    found = [*_field_problems(form), *_outcome_problems(form), *_test_problems(form)]
     if form.reader != "map":
         return found
     if form.time is None:
@@ -211,6 +227,9 @@ def _problems(form: Form) -> list[str]:
         wanted = ("http.request.method", "http.response.status_code", "file.path")
         found += [f"fields: {name}: required with http: true" for name in wanted
                   if name not in form.fields]  # fmt: skip
+        found += [f"{key}: has no meaning with http: true: method, status and path decide"
+                  for key, is_set in (("action", form.action), ("by_status", form.by_status))
+                  if is_set]  # fmt: skip
     elif form.action is None and not (_rules(form) and all(map(_acts, _rules(form)))):
         found.append("action: required, but not set")
     if form.by_status and "http.response.status_code" not in form.fields:
@@ -224,20 +243,48 @@ def _field_problems(form: Form) -> list[str]:
         where = f"fields: {name}"
         if name not in TARGETS and name not in PSEUDO:
             found.append(f"{where}: no source can give this field")
-        elif one.kind is not None and one.kind not in KINDS[(TARGETS | PSEUDO)[name][1]]:
+            continue
+        if one.kind is not None and one.kind not in KINDS[(TARGETS | PSEUDO)[name][1]]:
             found.append(f"{where}: cannot be read as {one.kind}")
+            continue
         if (one.source is None) == (one.value is None):
             found.append(f"{where}: needs either from or value")
+        found += _value_problems(form, name, one)
+        found += _when_problems(where, one.when or {})
         if name != "credentials":  # of these nothing but their presence is looked at
             found += _secret(form, where, one.source)
     for key, path in form.labels.items():
         found += _secret(form, f"labels: {key}", path)
-    if form.time is not None:
-        found += _secret(form, "time", form.time.source)
+    for where, part in (
+        ("time", form.time), ("action", form.action), ("each", form.each), ("result", form.result),
+    ):  # fmt: skip
+        if isinstance(part, TimeForm | ActionForm | Each | ResultForm):
+            found += _secret(form, where, part.source)
     return found
 
 
+def _value_problems(form: Form, name: str, one: FieldForm) -> list[str]:
+    """Refuse what a field could never hold, before a line comes."""
+    where = f"fields: {name}"
+    attribute, kind = (TARGETS | PSEUDO)[name]
+    if name in PSEUDO and one.value is not None:
+        return [f"{where}: cannot be a value, only read from the log"]
+    is_mapped = name in TARGETS or name in MAPPED
+    if one.map is not None and (not is_mapped or (form.http and name in OF_REQUEST)):
+        return [f"{where}: map: this field is read as it is"]
+    read = reader(one.kind or kind, attribute)
+    words = [*(one.map or {}).values(), *([] if one.value is None else [one.value])]
+    return [f"{where}: {word!r} does not fit" for word in words if not word or read(word) is MISFIT]
+
+
+def _when_problems(where: str, when: When) -> list[str]:
+    problem = check_when(when)
+    return [f"{where}: {problem}"] if problem else []
+
+
 def _secret(form: Form, where: str, paths: Paths | None) -> list[str]:
+    if paths is not None and not all(sources(paths) or ("",)):
+        return [f"{where}: from: needs a path"]
     return [
         f"{where}: {path} lies below secrets: {secret}"
         for path in sources(paths)
@@ -256,12 +303,29 @@ def _acts(rule: Rule) -> bool:
 
 def _outcome_problems(form: Form) -> list[str]:
     found = [] if form.action is None else _action_problems(form.action)
+    if not all(form.ignore):
+        found.append(EMPTY_IGNORE)
     for number, rule in enumerate(_rules(form)):
         found += [f"result: rule {number + 1}: {problem}" for problem in _rule_problems(rule)]
     ignores = [("ignore", one) for one in form.ignore]
-    for where, when in (*ignores, *((f"flags: {name}", one) for name, one in flags_of(form))):
-        if problem := check_when(when):
-            found.append(f"{where}: {problem}")
+    each = [] if form.each is None else [("each", form.each.when)]
+    flags = ((f"flags: {name}", one) for name, one in flags_of(form))
+    for where, when in (*ignores, *each, *flags):
+        found += _when_problems(where, when)
+    return found
+
+
+def _test_problems(form: Form) -> list[str]:
+    """A test that can look at nothing would always pass."""
+    found = []
+    for number, test in enumerate(form.tests, start=1):
+        if test.expect and test.outcome != "event":
+            found.append(f"tests: {number}: expect: there is no event to look at")
+        found += [
+            f"tests: {number}: expect: {name}: no field of an event"
+            for name in test.expect
+            if name not in FIELDS and not any(one.startswith(name + ".") for one in FIELDS)
+        ]
     return found
 
 
@@ -295,4 +359,5 @@ def _rule_problems(rule: Rule) -> list[str]:
 
 def is_action(word: str) -> bool:
     """Return whether a source may give this action."""
-    return bool(ACTION_FORM.fullmatch(word)) and not word.startswith(OWN_PREFIXES)
+    fits = len(word) <= _MAX_ACTION and ACTION_FORM.fullmatch(word)
+    return bool(fits) and not word.startswith(OWN_PREFIXES)

@@ -151,9 +151,10 @@ class HttpRules:
         target = resolve(request.destination)
         place = self._templates.place(target)
         record.previous_path = old = record.file_path
-        # A path in another workspace would mislead beside this workspace's id: told whole.
-        same = place.workspace == source.workspace
-        record.file_path = place.path if same and place.path is not None else target.text
+        # A path in another workspace or link would mislead beside this one's id: told whole.
+        same = place.lies_with(source)
+        inside = place.path if same else None
+        record.file_path = inside if inside is not None else self._templates.whole(target)
         if target.flags:
             record.flags = (record.flags or set()) | set(target.flags)
         if record.action == "file.move" and same and _folder(old) == _folder(record.file_path):

@@ -21,8 +21,9 @@ from auditship_agent.parsing.decode import (
 )
 from auditship_agent.parsing.filling import Filling
 from auditship_agent.parsing.form import Form, flags_of, sources
+from auditship_agent.parsing.hiding import hiding
 from auditship_agent.parsing.mapped_http import Asked, MappedHttp
-from auditship_agent.parsing.naming import Repeats, known
+from auditship_agent.parsing.naming import Foreign, Repeats, known
 from auditship_agent.parsing.outcome import Decision, Outcome, Rules, ignoring
 from auditship_agent.parsing.paths import Templates
 from auditship_agent.parsing.pick import Values, condition, picker
@@ -80,8 +81,10 @@ class MappedPreset:
             has_credentials=self._fill.has_credentials,
             not_found_event=source.not_found == "event",
         )  # fmt: skip
+        self._hide = hiding(form.secrets)
         self._repeats = Repeats(form)
         self._known = known(form)
+        self._foreign = Foreign(form)
 
     def parse(self, raw: bytes) -> Verdict:
         """Return the acts of a line, or why it is none. Never raises."""
@@ -100,6 +103,8 @@ class MappedPreset:
         items = self._each(values) if self._each is not None else None
         if items is None:
             record = self._record(values, flags)
+            if isinstance(record, Ignored) and self._foreign.is_one(values):
+                return Dead("missing_field", f"no key of a line of {self.name}")
             return [record] if isinstance(record, Record) else record
         return self._records(values, flags, items)
 
@@ -133,6 +138,8 @@ class MappedPreset:
         flags = flags | (record.flags or set()) | set(time.flags)
         dropped: set[str] = set()
         self._fill.fill(record, values, dropped)
+        if record.error_message is not None:
+            record.error_message = self._hide(record.error_message, values)
         for name, holds in self._flags:
             if holds(values):
                 flags.add(name)

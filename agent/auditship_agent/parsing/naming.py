@@ -2,7 +2,7 @@
 
 from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats
 from auditship_agent.parsing.form import FieldForm, Form, fields_of, flags_of, sources
-from auditship_agent.parsing.pick import picker
+from auditship_agent.parsing.pick import Values, picker
 
 _OF_REQUEST = ("http.request.method", "http.response.status_code", "file.path", "raw_path")
 
@@ -44,6 +44,28 @@ def deciding(form: Form) -> set[str]:
     for name in names:
         paths |= set(sources(fields.get(name, FieldForm()).source))
     return paths
+
+
+_DOCKER = {"log", "stream"}
+
+
+class Foreign:
+    """Knows lines of another log: they have no key of this one, but perhaps a time.
+
+    A time alone is believed, since a log may hold lines that are no acts and of which the form
+    names nothing else; but Docker writes one around each line, too.
+    """
+
+    def __init__(self, form: Form) -> None:
+        times = sources(form.time.source) if form.time else ()
+        self._times = frozenset(path.partition(".")[0] for path in times)
+        self._keys = known(form) - self._times
+
+    def is_one(self, values: Values) -> bool:
+        """Return whether a record that is no act is none of this log at all."""
+        if not self._keys.isdisjoint(values):
+            return False
+        return self._times.isdisjoint(values) or values.keys() >= _DOCKER
 
 
 def known(form: Form) -> frozenset[str]:

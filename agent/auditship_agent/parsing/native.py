@@ -256,6 +256,23 @@ def _set_actor(record: Record, native: Native, odd: _Odd) -> None:
     else:
         odd.drop("audit.actor_type")
         record.actor = "api_key" if native.api_key else "user" if user else "unknown"
+    if record.result == "denied" and _is_refused(native):
+        _claim(record)
+
+
+def _is_refused(native: Native) -> bool:
+    """Return whether nobody was authenticated: a refused login, or a request with status 401."""
+    login = native.action == "auth.login" and native.reason == "bad_credentials"
+    return login or native.status == 401  # noqa: PLR2004 - Unauthorized
+
+
+def _claim(record: Record) -> None:
+    """Whoever was named is claimed, and not the actor (sources.md section 2, rule 2)."""
+    named = record.user_email or record.user_name or record.user_id or record.key_id
+    record.claimed_user = record.claimed_user or named
+    record.user_id = record.user_email = record.user_name = record.user_roles = None
+    record.key_id = record.key_name = None
+    record.actor = "anonymous"
 
 
 def _someone(name: str | None) -> str | None:

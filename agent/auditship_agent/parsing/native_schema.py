@@ -165,7 +165,7 @@ def _text(path: str) -> Node:
     if path in {"user.id", "user.email", "user.name"}:
         node["not"] = {"enum": list(_NOBODY)}
     if path in {"ip", "proxy_ip"}:
-        node["not"] = {"pattern": f"^(?:--?{_END}|@{_END}|unix:)"}
+        node["not"] = {"type": "string", "pattern": f"^(?:--?{_END}|@{_END}|unix:)"}
     return node
 
 
@@ -203,7 +203,11 @@ def _rules() -> list[Node]:
         },
         _when({"not": _is("action", ["auth.login"])}, "workspace", _one_of("id")),
         _when({"not": _is("actor", ["system"])}, "ip", {"type": "string"}),
-        _when(_SOMEBODY_ACTS, "user", _one_of("id", "email", "name", of={"$ref": "#/$defs/named"})),
+        _when(
+            {"allOf": [_SOMEBODY_ACTS, {"not": _REFUSED}]},
+            "user",
+            _one_of("id", "email", "name", of={"$ref": "#/$defs/named"}),
+        ),
         _when(_FILES, "file", _one_of("id", "name", "path")),
         _when(_family("share"), "share", _one_of("id")),
         _when(_family("member"), "target", _one_of("id", "email", "name")),
@@ -244,6 +248,18 @@ _SOMEBODY_ACTS: Final[Node] = {
         {
             "properties": {"actor": {"type": "null"}},
             "anyOf": [_has("api_key", _OBJECT), _has("user", _OBJECT)],
+        },
+    ]
+}
+# Nobody was authenticated: `auditship_agent.parsing.native` takes who is named for a claim.
+_REFUSED: Final[Node] = {
+    "allOf": [
+        _is("result", ["denied"]),
+        {
+            "anyOf": [
+                _has("status", {"const": 401}),
+                {"allOf": [_is("action", ["auth.login"]), _is("reason", ["bad_credentials"])]},
+            ]
         },
     ]
 }

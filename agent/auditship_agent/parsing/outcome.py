@@ -10,6 +10,7 @@ from typing import Any, Final
 from auditship_agent.line import Dead, Ignored
 from auditship_agent.parsing.form import (
     DEAD_LETTER,
+    EMPTY_IGNORE,
     IGNORED,
     ActionForm,
     Form,
@@ -20,7 +21,8 @@ from auditship_agent.parsing.form import (
 )
 from auditship_agent.parsing.http import by_status
 from auditship_agent.parsing.kinds import integer
-from auditship_agent.parsing.pick import Condition, Getter, Values, condition, picker
+from auditship_agent.parsing.pick import Condition, Getter, Values, check_when, condition, picker
+from auditship_indexer.errors import ConfigError
 
 Decision = tuple[str, str, str | None]  # action, result, reason
 Forced = tuple[str, str | None]  # result, reason
@@ -162,7 +164,17 @@ class _Action:
 
 
 def ignoring(form_rules: Any, own_rules: Any, nothing: frozenset[str]) -> Condition | None:
-    """Return whether one of the `ignore` entries of the preset or the source matches, or None."""
+    """Return whether one of the `ignore` entries of the preset or the source matches, or None.
+
+    Raises:
+        ConfigError: an entry of the source is empty, or none can match it.
+    """
+    for rule in own_rules:
+        if problem := check_when(rule) if rule else EMPTY_IGNORE:
+            raise ConfigError(
+                f"ignore: {problem}" if rule else problem,
+                hint='write a key of the log and what it is: {op: ping, peer: "127.0.0.1:*"}',
+            )
     holding = [condition(dict(rule), nothing) for rule in (*form_rules, *own_rules)]
     if not holding:
         return None

@@ -8,13 +8,15 @@ stands before resolving, so that `%2e%2e` climbs here exactly where it climbs in
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
 from auditship_indexer.errors import ConfigError
 
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_SHARE_HOLE: Final = "{share_token}"
 _HOLE: Final = re.compile(r"\{(workspace|share_token|path)(\*)?\}")
 
 
@@ -38,6 +40,10 @@ class Place(Struct, frozen=True, gc=False):
     workspace: str | None = None
     share_token: str | None = None
     templated: bool = False
+
+    def lies_with(self, other: "Place") -> bool:
+        """Return whether two paths lie in one workspace, or below one link."""
+        return (self.workspace, self.share_token) == (other.workspace, other.share_token)
 
 
 def resolve(uri: str, *, fragment: bool = True) -> Resolved:
@@ -64,15 +70,10 @@ def resolved(path: str) -> Resolved:
 
 def decoded_once(path: str, flags: list[str]) -> str:
     """Decode percent escapes once; an invalid one stays text, with its flag in `flags`."""
-
-    def byte(match: re.Match[bytes]) -> bytes:
-        if match[1] is None:
-            if "bad_escape" not in flags:
-                flags.append("bad_escape")
-            return match[0]
-        return bytes((int(match[1], 16),))
-
-    raw = _ESCAPE.sub(byte, path.encode(errors="replace"))
+    coded = path.encode(errors="replace")
+    if _BAD_ESCAPE.search(coded) and "bad_escape" not in flags:
+        flags.append("bad_escape")
+    raw = unquote_to_bytes(coded)
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -95,6 +96,12 @@ def _walk(path: str, flags: tuple[str, ...]) -> Resolved:
 class _Template(Struct, frozen=True):
     parts: tuple[str, ...]  # a literal, or the name of a hole in braces
     tail: bool  # whether {path*} takes the rest
+
+    def masked(self, segments: tuple[str, ...]) -> str:
+        """Return a path that matched, with the name of the hole where its share token stood."""
+        told = list(segments)
+        told[self.parts.index(_SHARE_HOLE)] = _SHARE_HOLE
+        return "/" + "/".join(told)
 
     def match(self, segments: tuple[str, ...]) -> Place | None:
         count = len(self.parts)
@@ -134,6 +141,15 @@ class Templates:
             if place := template.match(resolved.segments):
                 return place
         return Place(resolved.text)
+
+    def whole(self, resolved: Resolved) -> str:
+        """Return the whole path of what lies elsewhere, without the token of a share link."""
+        for template in self._templates:
+            if place := template.match(resolved.segments):
+                if place.share_token is None:
+                    break
+                return template.masked(resolved.segments)
+        return resolved.text
 
 
 def _compiled(text: str) -> _Template:

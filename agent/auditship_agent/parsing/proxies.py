@@ -11,6 +11,7 @@ from typing import Final
 from auditship_indexer.errors import ConfigError
 
 _MAX_CACHE: Final = 4_096
+_MAX_KEPT: Final = 256  # characters of a header: several addresses
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -30,6 +31,8 @@ class Proxies:
         """Return the client of a request that came from `peer` with this header. Never raises."""
         if not self._networks or not forwarded:
             return peer
+        if len(forwarded) > _MAX_KEPT:  # a client's header must not fill memory
+            return self._walk(peer, forwarded)
         key = (peer, forwarded)
         known = self._known.get(key)
         if known is None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from auditship_agent.line import Dead, Ignored
 from auditship_agent.parsing.decode import Decoded, is_blank
+from auditship_agent.parsing.kinds import integer
 from auditship_agent.parsing.paths import decoded_once
 
 _HEAD: Final = re.compile(
@@ -20,6 +21,9 @@ _HEAD: Final = re.compile(
 _FORMS: Final = r" (\d{3}|-) ([A-Za-z][A-Za-z0-9._]*|-) (\d+|-) (\d+|-) (\d+|-) (\d+|-)(?= |\Z)"
 _URI_END: Final = re.compile('"' + _FORMS, re.ASCII)
 _NO_URI: Final = re.compile("-" + _FORMS, re.ASCII)
+_NO_AGENT: Final = re.compile(r'".*?" -(?: |\Z)')
+_MAX_SPLITS: Final = 16  # that are tried, and the last one
+_DOWNLOADS: Final = frozenset({"REST.GET.OBJECT", "WEBSITE.GET.OBJECT"})
 _MIDDLE: Final = ("status", "error", "sent", "size", "total_ms", "turnaround_ms")
 _TAIL: Final = (
     "version", "host_id", "signature", "cipher", "auth", "host", "tls", "access_point",
@@ -45,17 +49,30 @@ def split(raw: bytes) -> Decoded | Ignored | Dead:
         return Dead("bad_columns", "columns 1 to 8 do not fit")
     values: dict[str, Any] = head.groupdict()
     rest = text[head.end() :]
-    middle = _NO_URI.match(rest)
-    if middle is None and rest.startswith('"'):
-        middle = _URI_END.search(rest, 1)
-        if middle is not None:
-            values["uri"] = rest[1 : middle.start()]
-    if middle is None:
-        return Dead("bad_columns", "columns 9 to 15 do not fit")
-    values.update(zip(_MIDDLE, middle.groups(), strict=True))
-    if not _add_agents(values, rest[middle.end() :].lstrip(" "), flags):
-        return Dead("bad_columns", "columns 16 and 17 do not fit")
+    if (dead := _add_request(values, rest, flags)) is not None:
+        return dead
     return Decoded({key: value for key, value in values.items() if value != "-"}, flags)
+
+
+def _add_request(values: dict[str, Any], rest: str, flags: set[str]) -> Dead | None:
+    """Read column 9 and all behind it: the first split by which every column fits."""
+    bare = _NO_URI.match(rest)
+    splits = [bare] if bare is not None else []
+    if bare is None and rest.startswith('"'):
+        splits = list(_URI_END.finditer(rest, 1))
+        splits[_MAX_SPLITS:-1] = []
+    if not splits:
+        return Dead("bad_columns", "columns 9 to 15 do not fit")
+    if len(splits) > 1:
+        flags.add("ambiguous_columns")
+    for middle in splits:
+        found: dict[str, Any] = dict(zip(_MIDDLE, middle.groups(), strict=True))
+        if _add_agents(found, rest[middle.end() :].lstrip(" "), flags):
+            if bare is None:
+                values["uri"] = rest[1 : middle.start()]
+            values.update(found)
+            return None
+    return Dead("bad_columns", "columns 16 and 17 do not fit")
 
 
 def _add_agents(values: dict[str, Any], rest: str, flags: set[str]) -> bool:
@@ -66,7 +83,7 @@ def _add_agents(values: dict[str, Any], rest: str, flags: set[str]) -> bool:
     if not rest.startswith('"'):
         return not rest  # a log of fewer columns
     splits = [match.end() for match in re.finditer(r'" (?=")', rest[1:last])]
-    bare = re.match(r'"([^"]*)" -(?: |\Z)', rest)
+    bare = _NO_AGENT.match(rest)
     if not splits and bare is not None:
         values.update(zip(_TAIL, rest[bare.end() :].split(" "), strict=False))
         return True
@@ -91,12 +108,14 @@ def _add_last(values: dict[str, Any], rest: str, last: int) -> bool:
 
 
 def prepare(values: dict[str, Any], flags: set[str]) -> None:
-    """Add `path` (the key, decoded as often as the store encoded it) and who asked."""
+    """Add `path` (the key, decoded as often as the store encoded it), who asked, `aborted`."""
     key = values.get("key")
     if key is not None:
         found: list[str] = []
         values["path"] = "/" + _key(key, values.get("uri"), values.get("bucket", ""), found)
         flags.update(found)
+    if _is_broken_off(values):
+        values["aborted"] = "true"
     if values.get("auth") == "QueryString":
         values["presigned"] = "true"
     requester = values.get("requester")
@@ -109,6 +128,14 @@ def prepare(values: dict[str, Any], flags: set[str]) -> None:
         values["requester_id" if _ID.match(name) else "requester_name"] = name
     if role := _ROLE.fullmatch(requester):
         values["role_name"] = role[2]
+
+
+def _is_broken_off(values: dict[str, Any]) -> bool:
+    """Return whether a whole download sent fewer bytes than the object has."""
+    if values.get("status") != "200" or values["operation"] not in _DOWNLOADS:
+        return False
+    sent, size = integer(values.get("sent")), integer(values.get("size"))
+    return sent is not None and size is not None and sent < size
 
 
 def _key(key: str, uri: str | None, bucket: str, flags: list[str]) -> str:

@@ -25,7 +25,8 @@ def run(
         try:
             preset = preset_of(_source(name, test))
         except (AuditshipError, msgspec.ValidationError) as error:
-            told.append(f"test {number}: {error}")
+            hint = getattr(error, "hint", None)
+            told.append(f"test {number}: {error}{f' ({hint})' if hint else ''}")
             continue
         verdict = preset.parse(test.line.encode(errors="surrogateescape"))
         told += [f"test {number}: {problem}" for problem in _problems(test, verdict, event_of)]

@@ -9,6 +9,7 @@ from auditship_agent.parsing.paths import Templates, resolved
 
 _REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _PARTIAL: Final = 206
+_UNAUTHORIZED: Final = 401
 
 
 class Settling:
@@ -24,8 +25,9 @@ class Settling:
         for name in ("user_id", "user_email", "user_name"):
             if getattr(record, name) in {"-", "--"}:
                 setattr(record, name, None)
-        if record.reason == "bad_credentials" or not self._is_verified:
-            self._claim(record)
+        refused = record.reason == "bad_credentials" or record.status == _UNAUTHORIZED
+        if refused or not self._is_verified:
+            self._claim(record, refused=refused)
         elif not is_http:
             record.actor = record.actor or self._actor(record)
         elif (
@@ -42,7 +44,7 @@ class Settling:
             return
         if record.status == _PARTIAL:
             flags.add("partial")
-        if self._templates is not None and record.file_path and record.workspace_id is None:
+        if self._templates is not None and record.file_path:
             self._place(record, self._templates)
         _tell_move(record)
 
@@ -53,9 +55,8 @@ class Settling:
             return "user"
         return self._nobody
 
-    def _claim(self, record: Record) -> None:
+    def _claim(self, record: Record, *, refused: bool) -> None:
         """What stood for a user was not checked: it is a claim."""
-        refused = record.reason == "bad_credentials"
         claimed = record.user_email or record.user_name or record.user_id or record.key_id
         record.claimed_user = record.claimed_user or claimed
         record.user_id = record.user_email = record.user_name = record.user_roles = None
@@ -70,14 +71,17 @@ class Settling:
     def _place(self, record: Record, templates: Templates) -> None:
         """Let the source's `paths` say which workspace a path lies in."""
         place = templates.place(resolved(record.file_path or ""))
-        if not place.templated:
-            return
-        record.workspace_id, record.share_token = place.workspace, place.share_token
-        record.file_path = place.path
+        placed = place.templated and (record.workspace_id is None or bool(place.share_token))
         if record.previous_path:
-            old = templates.place(resolved(record.previous_path))
-            same = old.templated and old.workspace == place.workspace
-            record.previous_path = old.path if same else record.previous_path
+            asked = resolved(record.previous_path)
+            old = templates.place(asked)
+            if placed and old.templated and old.lies_with(place):
+                record.previous_path = old.path
+            elif old.share_token is not None:
+                record.previous_path = templates.whole(asked)
+        if placed:
+            record.workspace_id = record.workspace_id or place.workspace
+            record.share_token, record.file_path = place.share_token, place.path
 
 
 def _tell_move(record: Record) -> None:

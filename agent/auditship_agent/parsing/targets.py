@@ -88,6 +88,13 @@ PSEUDO: Final[dict[str, tuple[str, str]]] = {
     "raw_path": ("raw_path", "raw_path"),  # instead of `file.path` with `path_from: raw`
 }
 
+# of the latter the one that a `map` may translate
+MAPPED: Final = frozenset({"share_token"})
+# `http: true` gives these to section 3, which fills them
+OF_REQUEST: Final = frozenset({
+    "http.request.method", "http.response.status_code", "file.path",
+})  # fmt: skip
+
 _TEXTS: Final = frozenset({"text", "path", "raw_path", "ip", "ip_port"})
 # kind of the target -> kinds that a file may ask for
 KINDS: Final[dict[str, frozenset[str]]] = {

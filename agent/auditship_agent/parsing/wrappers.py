@@ -94,6 +94,7 @@ class Unwrapped:
         return self._inner.parse(body)
 
 
+_BLANKS: Final = re.compile(r"[ \t\r]*")
 _SCANNER: Final = json.JSONDecoder(strict=False)
 
 
@@ -130,8 +131,7 @@ def _pieces(raw: bytes) -> list[bytes]:
         return [raw]
     pieces = []
     place = 0
-    while rest := text[place:].lstrip(" \t\r"):
-        start = len(text) - len(rest)
+    while (start := _blanks_end(text, place)) < len(text):
         try:
             found, place = _SCANNER.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -140,6 +140,12 @@ def _pieces(raw: bytes) -> list[bytes]:
             return [raw]
         pieces.append(raw[start:place])
     return pieces
+
+
+def _blanks_end(text: str, place: int) -> int:
+    """Return where blanks end. The rest of the text is not copied: that would be quadratic."""
+    found = _BLANKS.match(text, place)
+    return place if found is None else found.end()
 
 
 class Filtered:
