@@ -138,6 +138,7 @@ def test_failures_are_errors_of_acts(method: str, status: int, reason: str) -> N
         ("PUT", 201, "/s/TOKEN/a.txt", "share.upload success"),
         ("POST", 204, "/s/TOKEN", "share.upload success"),
         ("GET", 404, "/s/TOKEN", "share.open denied link_unknown"),
+        ("GET", 200, "/s/TOKEN/docs/", "share.open success"),
         ("GET", 410, "/s/TOKEN/a", "share.download denied link_gone"),
         ("PUT", 403, "/s/TOKEN/a", "share.upload denied permission"),
         ("HEAD", 404, "/s/TOKEN", "share.open denied link_unknown"),

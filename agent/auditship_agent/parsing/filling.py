@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from auditship_agent.config import SourceConfig
 from auditship_agent.line import Record
-from auditship_agent.parsing.form import FieldForm, Form, fields_of, sources
+from auditship_agent.parsing.form import FieldForm, Form, each_of, fields_of, sources
 from auditship_agent.parsing.http import set_user
 from auditship_agent.parsing.kinds import MISFIT, Reader, reader
 from auditship_agent.parsing.pick import Condition, Getter, Values, condition, picker
@@ -109,7 +109,11 @@ class Filling:
 
     def _condition(self, name: str) -> Condition | None:
         one = self._fields.get(name)
-        return condition(one.when, self._nothing) if one is not None and one.when else None
+        whens = () if one is None else each_of(one.when)
+        if len(whens) <= 1:
+            return condition(whens[0], self._nothing) if whens else None
+        holds = [condition(when, self._nothing) for when in whens]
+        return lambda values: any(one(values) for one in holds)
 
     def _step(self, name: str, one: FieldForm) -> _Step:
         attribute, kind = (TARGETS | PSEUDO)[name]

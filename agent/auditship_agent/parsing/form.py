@@ -65,13 +65,16 @@ class TimeForm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FieldForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """One field: read at `from` as a kind, translated by `map`; or always `value`."""
+    """One field: read at `from` as a kind, translated by `map`; or always `value`.
+
+    With `when` it is there only while the condition holds, or one of a list of them.
+    """
 
     source: Paths | None = field(default=None, name="from")
     kind: Kind | None = field(default=None, name="as")
     map: dict[str, str] | None = None
     value: str | None = None
-    when: When | None = None
+    when: When | tuple[When, ...] | None = None
 
 
 class ActionForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,7 +210,14 @@ def fields_of(form: Form) -> dict[str, FieldForm]:
 def flags_of(form: Form) -> Iterator[tuple[str, When]]:
     """Yield each flag of a form with each of its conditions."""
     for name, whens in form.flags.items():
-        yield from ((name, when) for when in (whens if isinstance(whens, tuple) else (whens,)))
+        yield from ((name, when) for when in each_of(whens))
+
+
+def each_of(whens: When | tuple[When, ...] | None) -> tuple[When, ...]:
+    """Return one condition, several or none as a tuple."""
+    if whens is None:
+        return ()
+    return whens if isinstance(whens, tuple) else (whens,)
 
 
 def sources(paths: Paths | None) -> tuple[str, ...]:
@@ -250,7 +260,8 @@ def _field_problems(form: Form) -> list[str]:
         if (one.source is None) == (one.value is None):
             found.append(f"{where}: needs either from or value")
         found += _value_problems(form, name, one)
-        found += _when_problems(where, one.when or {})
+        for when in each_of(one.when):
+            found += _when_problems(where, when)
         if name != "credentials":  # of these nothing but their presence is looked at
             found += _secret(form, where, one.source)
     for key, path in form.labels.items():

@@ -195,7 +195,7 @@ def _may_act(method: str, place: Place) -> bool:
 
 def _attempt(method: str, resolved: Resolved, place: Place) -> str:
     if place.share_token is not None:
-        return _link_act(method, place)
+        return _link_act(method, resolved, place)
     if method == "GET" and resolved.slash:
         return "file.list"
     if method == "POST" and not place.templated:
@@ -203,12 +203,13 @@ def _attempt(method: str, resolved: Resolved, place: Place) -> str:
     return _ATTEMPTS.get(method, "file.access")
 
 
-def _link_act(method: str, place: Place) -> str:
+def _link_act(method: str, resolved: Resolved, place: Place) -> str:
     if method in {"PUT", "POST"}:
         return "share.upload"
     if method in {"DELETE", "MKCOL", "MOVE", "COPY"}:
         return _ATTEMPTS[method]
-    return "share.open" if place.path in {None, "/"} else "share.download"
+    is_folder = resolved.slash or place.path in {None, "/"}
+    return "share.open" if is_folder else "share.download"
 
 
 def _on_link(

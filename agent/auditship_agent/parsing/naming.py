@@ -1,7 +1,7 @@
 """Which keys of a log a preset file names: those that decide, and those that are known at all."""
 
 from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats
-from auditship_agent.parsing.form import FieldForm, Form, fields_of, flags_of, sources
+from auditship_agent.parsing.form import FieldForm, Form, each_of, fields_of, flags_of, sources
 from auditship_agent.parsing.pick import Values, picker
 
 _OF_REQUEST = ("http.request.method", "http.response.status_code", "file.path", "raw_path")
@@ -72,7 +72,7 @@ def known(form: Form) -> frozenset[str]:
     """Return the top-level keys that the form names, read or not."""
     paths = {*form.secrets, *form.known, *form.labels.values(), *deciding(form)}
     for one in fields_of(form).values():
-        paths |= {*sources(one.source), *(one.when or ())}
+        paths |= {*sources(one.source), *(path for when in each_of(one.when) for path in when)}
     for when in (*form.ignore, *(when for _, when in flags_of(form))):
         paths |= set(when)
     if form.each is not None:

@@ -5,6 +5,7 @@ once; collapse `//`; resolve `.` and `..`, never above the root; remember a trai
 stands before resolving, so that `%2e%2e` climbs here exactly where it climbs in the server.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -14,6 +15,8 @@ from msgspec import Struct
 
 from auditship_indexer.errors import ConfigError
 
+_MOST_PLACES: Final = 4096
+_LONGEST_KEPT: Final = 256  # characters of a request target
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _SHARE_HOLE: Final = "{share_token}"
@@ -50,8 +53,12 @@ def resolve(uri: str, *, fragment: bool = True) -> Resolved:
     """Return the path of a request target. Never raises; oddities are flags.
 
     `fragment` says whether the server takes `#` for the end of the path, as nginx does; to Go's
-    servers it is a character like any other.
+    servers it is a character like any other. Targets that are not long are remembered.
     """
+    return (_known if len(uri) <= _LONGEST_KEPT else _resolve)(uri, fragment)
+
+
+def _resolve(uri: str, fragment: bool) -> Resolved:  # noqa: FBT001 - keywords cost time in a cache
     path = uri
     for mark in "?#" if fragment else "?":
         path = path.partition(mark)[0]
@@ -61,6 +68,9 @@ def resolve(uri: str, *, fragment: bool = True) -> Resolved:
     if "%" in path:
         path = decoded_once(path, flags)
     return _walk(path, tuple(flags))
+
+
+_known: Final = functools.lru_cache(maxsize=4096)(_resolve)
 
 
 def resolved(path: str) -> Resolved:
@@ -134,9 +144,21 @@ class Templates:
 
     def __init__(self, templates: Iterable[str]) -> None:
         self._templates = tuple(_compiled(text) for text in templates)
+        self._known: dict[tuple[str, ...], Place] = {}
 
     def place(self, resolved: Resolved) -> Place:
         """Return where a path lies; without a match that is its whole text, in no workspace."""
+        segments = resolved.segments
+        known = self._known.get(segments)
+        if known is None:
+            if len(self._known) >= _MOST_PLACES:
+                self._known.clear()
+            known = self._place(resolved)
+            if sum(map(len, segments)) <= _LONGEST_KEPT:
+                self._known[segments] = known
+        return known
+
+    def _place(self, resolved: Resolved) -> Place:
         for template in self._templates:
             if place := template.match(resolved.segments):
                 return place

@@ -2,7 +2,7 @@
 
 from auditship_agent.config import AgentConfig, ServerConfig, SourceConfig
 from auditship_agent.normalize import Normalizer
-from auditship_agent.parsing import form_of, self_test
+from auditship_agent.parsing import form_of, preset_of, self_test
 from auditship_indexer.opensearch import Connection
 
 
@@ -29,5 +29,6 @@ def preset_problems(preset: str) -> list[str]:
         ConfigError: the file cannot be read.
     """
     source = trial_source(preset)
+    preset_of(source)  # a file without tests can be wrong, too
     normalizer = Normalizer(trial_config(source), source, form_of(preset).preset)
     return self_test(preset, normalizer.event)
