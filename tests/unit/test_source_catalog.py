@@ -205,3 +205,19 @@ def test_a_round_goes_on_where_it_was_left(site: Site) -> None:
     assert turns[2] == LOG, "rotated files come first"
     assert turns[3:] == turns[:3]
     site.close()
+
+
+def test_archives_in_line_do_not_wait_for_news(site: Site) -> None:
+    """After a restart most archives hold nothing new: each round of them follows at once."""
+    site.write(1)
+    for number in range(9):
+        site.write(2, f"{LOG}.{number}")
+        site.compress(f"{LOG}.{number}")
+    site.settle()
+    site.restart()
+    site.look()
+    waits = [site.loop.turn() for _ in range(6)]
+    assert waits[:4] == [0.0] * 4
+    assert not any(file.dirty for file in site.running.pipeline.catalog.files.values())
+    site.check_everything()
+    site.close()

@@ -127,7 +127,8 @@ class Pipeline:
     # -- reading --------------------------------------------------------------------------
 
     def _read_round(self) -> bool:
-        read = False
+        """Give each file of a round its turn; return whether the next round is due at once."""
+        read = moved = False
         now = self._clock.monotonic()
         self._stopped = {key: until for key, until in self._stopped.items() if until > now}
         if not self._saver.may_read(self.config.checkpoint):
@@ -136,10 +137,11 @@ class Pipeline:
         while self._has_room() and (file := self.catalog.next_in_round()) is not None:
             if self._may_read(file) and self.catalog.ensure_open(file):
                 read = self._turn(file) or read
+                moved |= not file.dirty
                 self._settle()
             if self._clock.monotonic() - now >= _ROUND_S:
                 return True  # the rest of the round is due at once
-        return read
+        return read or (moved and self.catalog.has_line)  # others were waiting for their turn
 
     def _has_room(self) -> bool:
         """Whether neither bodies nor replies without durable dead letters fill the memory."""

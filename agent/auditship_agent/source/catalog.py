@@ -61,6 +61,7 @@ class Catalog:
         self._hot: dict[FileId, LogFile] = {}
         self._round: deque[LogFile] = deque()
         self._doubles: dict[str, str] = {}  # second names of files
+        self.has_line = False  # archives wait until those of this round are read
         self._is_same = False  # the last rescan found what the one before had found
         self.listing = Listing((), (), (), (), frozenset())
 
@@ -342,6 +343,7 @@ class Catalog:
             archives = [file for file in ready if file.is_archive]
             later = {file.file_id for file in archives[ARCHIVES_AT_ONCE:]}
             now = [file for file in ready if file.file_id not in later]
+            self.has_line = bool(later)
             self._round.extend(sorted(now, key=lambda file: file.live))
 
     def next_in_round(self) -> LogFile | None:
