@@ -17,7 +17,8 @@ PACKAGES: Final = {
         "rsyslog", "rsyslog-elasticsearch", "libestr0", "libfastjson4", "liblognorm5", "libcurl4",
     ),
     "syslog-ng": (
-        "syslog-ng-core", "syslog-ng-mod-http", "syslog-ng-mod-geoip2", "libivykis0", "libnet1",
+        "syslog-ng-core", "syslog-ng-mod-http", "syslog-ng-mod-geoip2",
+        "syslog-ng-mod-add-contextual-data", "libivykis0", "libnet1",
         "libwrap0", "libmaxminddb0", "libpcre3", "libjson-c5", "libcurl4",
     ),
 }  # fmt: skip

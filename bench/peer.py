@@ -215,7 +215,6 @@ class SyslogNg:
             site,
             GEO=geo if self._geo else "",
             GEO_PARSER="parser(p_geo);" if self._geo else "",
-            GEO_PAIR="--pair client.geo.country_iso_code=${.geo.country.iso_code}" if self._geo else "",
         )
         folder = site.folder
         command = (
