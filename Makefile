@@ -1,9 +1,11 @@
 # Everything runs from one virtual environment, .venv, that plain pip fills.
 # `make setup` makes it; every other target makes it when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down check lock dist soak fuzz bench-idle bench-stages
+.PHONY: help setup demo test up down check lock dist soak fuzz bench bench-idle bench-stages
 PYTHON ?= python3
 MINUTES ?= 10
+LINES ?= 500000
+ROUNDS ?= 3
 BIN := .venv/bin
 SHELL := /bin/sh
 
@@ -55,6 +57,9 @@ fuzz: .venv/ready ## presets, framing, archives, replies fed with spoiled input;
 	  || { echo "make fuzz: atheris has no wheel for $$($(BIN)/python -V) on $$(uname -m);" \
 	  "make a .venv of another Python (rm -r .venv; make fuzz PYTHON=python3.12)" >&2; exit 1; }
 	$(BIN)/python -m bench.fuzz --minutes $(MINUTES) --keep
+
+bench: .venv/ready ## the agent against rsyslog, syslog-ng and a naive script; LINES=500000 ROUNDS=3
+	$(BIN)/python -m bench.throughput --lines $(LINES) --rounds $(ROUNDS)
 
 bench-stages: .venv/ready ## what each stage of the way from line to document costs, ns a line
 	$(BIN)/python -m bench.stages

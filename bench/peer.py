@@ -19,8 +19,9 @@ from auditship_indexer.event.actions import ACTIONS, verb
 from auditship_indexer.event.fields import ECS_VERSION
 from auditship_indexer.event.results import category, kind_of_act, outcome
 from bench.corpus import DAY
-from bench.packages import MissingError, Unpacked, unpacked
+from bench.packages import MissingError, unpacked
 
+OWN: Final = "auditship"
 SERVER: Final = "fs-bench-1"
 REGION: Final = "eu-central-2"
 INDEX: Final = f"audit-{REGION}-{DAY}"
@@ -69,14 +70,12 @@ class Contestant(Protocol):
 class Auditship:
     """The real agent, `auditship-agent once`."""
 
-    lacks = ()
-    leaves_out = ()
+    leaves_out: tuple[str, ...] = ()
 
     def __init__(self, *, gzip: bool = True) -> None:
         self._gzip = gzip
-        self.name = "auditship" if gzip else "auditship, no gzip"
-        if not gzip:
-            self.lacks = ("gzip",)  # type: ignore[assignment] # the class has the full job's
+        self.name = OWN if gzip else f"{OWN}, no gzip"
+        self.lacks: tuple[str, ...] = () if gzip else ("gzip",)
 
     def version(self) -> str:
         """Return the version of the package."""
@@ -133,8 +132,8 @@ class Naive:
     """A script in Python with the client's helpers."""
 
     name = "naive Python"
-    lacks = ("country", *_ENRICHED, *_OWN, "gzip", "retry")
-    leaves_out = ("client.geo", *_NOT_READ, *_NOT_NAMED)
+    lacks: tuple[str, ...] = ("country", *_ENRICHED, *_OWN, "gzip", "retry")
+    leaves_out: tuple[str, ...] = ("client.geo", *_NOT_READ, *_NOT_NAMED)
 
     def version(self) -> str:
         """Return the version of Python."""
@@ -153,13 +152,13 @@ class Rsyslog:
     """rsyslog from Debian's packages."""
 
     name = "rsyslog"
-    lacks = ("country", *_ENRICHED, *_OWN, "gzip")
-    leaves_out = ("client.geo", *_NOT_READ, *_NOT_NAMED)
+    lacks: tuple[str, ...] = ("country", *_ENRICHED, *_OWN, "gzip")
+    leaves_out: tuple[str, ...] = ("client.geo", *_NOT_READ, *_NOT_NAMED)
 
     def version(self) -> str:
         """Ask the program."""
         files = unpacked("rsyslog")
-        told = _told(files, str(files.find("usr/sbin/rsyslogd")), "-v")
+        told = _told(files.environment, str(files.find("usr/sbin/rsyslogd")), "-v")
         return _number(told)
 
     def start(self, site: Site) -> Start:
@@ -203,13 +202,14 @@ class SyslogNg:
         files = unpacked("syslog-ng")
         modules = files.find("usr/lib/syslog-ng/*/libjson-plugin.so").parent
         program = str(files.find("usr/sbin/syslog-ng"))
-        return _number(_told(files, program, "--version", f"--module-path={modules}"))
+        return _number(_told(files.environment, program, "--version", f"--module-path={modules}"))
 
     def start(self, site: Site) -> Start:
         """Run in the foreground; its state lies in the site's folder."""
         files = unpacked("syslog-ng")
         _contextual(site.folder / "acts.csv")
-        geo = f'parser p_geo {{ geoip2("${{.json.ip}}" prefix(".geo.") database("{site.database}")); }};'
+        reader = f'geoip2("${{.json.ip}}" prefix(".geo.") database("{site.database}"))'
+        geo = f"parser p_geo {{ {reader}; }};"
         config = _fill(
             "syslog-ng.conf",
             site,
@@ -257,11 +257,9 @@ def _fill(name: str, site: Site, **more: str) -> Path:
     return path
 
 
-def _told(files: Unpacked, *command: str) -> str:
+def _told(environment: Mapping[str, str], *command: str) -> str:
     try:
-        done = subprocess.run(
-            command, env=files.environment, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingError(f"{command[0]} does not start: {error}") from error
     return done.stdout
@@ -276,22 +274,39 @@ class FluentBit:
     """fluent-bit, where a binary is on the PATH."""
 
     name = "fluent-bit"
-    lacks = ()
-    leaves_out = ()
+    lacks: tuple[str, ...] = ("country", *_ENRICHED, *_OWN)
+    leaves_out: tuple[str, ...] = ("client.geo", *_NOT_READ, *_NOT_NAMED, "bulk_id")
 
     def version(self) -> str:
         """Ask the program."""
-        if shutil.which("fluent-bit") is None:
-            raise MissingError("no fluent-bit is on the PATH")
-        return ""
+        return _number(_told(os.environ, self._program(), "--version"))
 
     def start(self, site: Site) -> Start:
-        raise MissingError("")
+        """Run in the foreground."""
+        for name in ("fluent-bit-parsers.conf", "fluent-bit.lua"):
+            _fill(name, site, ACTS=_lua(acts()))
+        command = (self._program(), "-c", str(_fill("fluent-bit.conf", site)))
+        return Start(command, os.environ, ends=False)
+
+    def _program(self) -> str:
+        found = shutil.which("fluent-bit")
+        if found is None:
+            raise MissingError("no fluent-bit is on the PATH")
+        return found
+
+
+def _lua(value: Any) -> str:
+    """Return a value of JSON's kinds as Lua text."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"[{json.dumps(k)}]={_lua(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "{" + ",".join(map(_lua, value)) + "}"
+    return json.dumps(value)
 
 
 def contestants() -> list[Contestant]:
     """Return all who may take part; those that are not here say so when asked for a version."""
     return [
         Auditship(), Auditship(gzip=False), Rsyslog(), SyslogNg(geo=False), SyslogNg(geo=True),
-        Naive(),
+        FluentBit(), Naive(),
     ]  # fmt: skip

@@ -32,7 +32,9 @@ _BANNER: Final = {
     "tagline": "The OpenSearch Project: https://opensearch.org/",
 }
 _TEMPLATE: Final = {"template": {"settings": {"index": {"append_only": {"enabled": "true"}}}}}
-_ID: Final = re.compile(rb'^\{ ?"(?:create|index)" ?: ?\{[^\n]*?"_id": ?"([^"\\\n]+)"', re.MULTILINE)
+_ID: Final = re.compile(
+    rb'^\{ ?"(?:create|index)" ?: ?\{[^\n]*?"_id": ?"([^"\\\n]+)"', re.MULTILINE
+)
 _STAMP: Final = re.compile(rb'"request":\{"id":"(\d+)"')
 _SHORT: Final = '{"create":{"_id":"%s","status":201}}'
 _WHOLE: Final = (
@@ -151,8 +153,9 @@ class _Connection:
 
     def _body(self, headers: dict[bytes, bytes]) -> bytes:
         if headers.get(b"transfer-encoding", b"").lower() != b"chunked":
-            return self._file.read(int(headers.get(b"content-length", b"0")))
-        parts = []
+            whole: bytes = self._file.read(int(headers.get(b"content-length", b"0")))
+            return whole
+        parts: list[bytes] = []
         while size := int(self._file.readline().split(b";")[0], 16):
             parts.append(self._file.read(size))
             self._file.readline()
@@ -181,7 +184,7 @@ class _Connection:
         now_ns = time.monotonic_ns()
         body = request.body
         if request.headers.get(b"content-encoding") == b"gzip":
-            body = isal_zlib.decompress(body, _GZIP)
+            body = bytes(isal_zlib.decompress(body, _GZIP))
         ids = self._store.take(body, wire_bytes=len(request.body), now_ns=now_ns)
         form, head = (_SHORT, "") if "filter_path" in query else (_WHOLE, '"took":3,')
         items = ",".join([form % name.decode() for name in ids])

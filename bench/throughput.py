@@ -10,42 +10,20 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import click
-from msgspec import Struct
 
 from bench import chart, equal
 from bench.corpus import LINES, corpus, country_data
 from bench.machine import Machine, describe, keep
 from bench.packages import MissingError
-from bench.peer import Contestant, Site, configure, contestants
-from bench.throughput_report import told
+from bench.peer import OWN, Contestant, Site, configure, contestants
+from bench.throughput_report import Result, Standing, told
 from bench.trial import Trial, TrialError, run, sink
 
 _PROOF_LINES: Final = 20_000
 _START_LINES: Final = 1_000
-
-
-class Standing(Struct, frozen=True):
-    """A contestant's runs. `starts` are runs over the few lines that cost little but the start."""
-
-    name: str
-    version: str
-    lacks: tuple[str, ...]
-    fields: int  # of its fullest document, compared with the oracle's
-    trials: tuple[Trial, ...]
-    starts: tuple[Trial, ...]
-
-
-class Result(Struct, frozen=True):
-    """One interleaved run. `missing` says why a contestant did not take part."""
-
-    lines: int
-    rounds: int
-    proven_lines: int
-    missing: dict[str, str]
-    standings: tuple[Standing, ...]
 
 
 class _Race:
@@ -60,23 +38,35 @@ class _Race:
         self.database = folder / "country.mmdb"
         self.database.write_bytes(country_data())
 
-    def prove(self, field: Sequence[Contestant]) -> dict[str, int]:
+    def prove(self, field: Sequence[Contestant], missing: dict[str, str]) -> dict[str, int]:
         """Return how many fields of each contestant's documents are the oracle's.
 
+        A peer that does not do its job on this machine becomes one of the missing.
+
         Raises:
-            UnequalError: a contestant's documents are not what its job makes of the lines.
+            TrialError: the agent does not do its job.
+            UnequalError: its documents are not those of its own plain pipeline.
         """
         config = configure(Site(self.folder, self.proof_log, 9200, self.database))
         wanted = equal.expected(config, self.proof_log)
-        found = {}
+        found: dict[str, int] = {}
         for who in field:
-            kept = self.folder / "documents"
-            with sink("--keep", str(kept)) as to:
-                run(who, self.proof_log, len(wanted), to, self.database)
-            documents = kept.read_bytes().split(b"\n")[:-1]
-            found[who.name] = equal.compare(who.name, documents, wanted, who.leaves_out)
-            click.echo(f"{who.name}: {found[who.name]} fields are equal", err=True)
+            try:
+                found[who.name] = self._equal_fields(who, wanted)
+            except (TrialError, equal.UnequalError) as error:
+                if who.name.startswith(OWN):
+                    raise
+                missing[who.name] = " ".join(str(error).split())[:300]
         return found
+
+    def _equal_fields(self, who: Contestant, wanted: dict[str, dict[str, Any]]) -> int:
+        kept = self.folder / "documents"
+        with sink("--keep", str(kept)) as to:
+            run(who, self.proof_log, len(wanted), to, self.database)
+        documents = kept.read_bytes().split(b"\n")[:-1]
+        count = equal.compare(who.name, documents, wanted, who.leaves_out)
+        click.echo(f"{who.name}: {count} fields are equal", err=True)
+        return count
 
     def rounds(
         self, field: Sequence[Contestant], count: int
@@ -104,8 +94,8 @@ def race(folder: Path, lines: int, rounds: int, field: Sequence[Contestant]) -> 
     """Prove, then measure; contestants that are not on this machine are named in the result.
 
     Raises:
-        TrialError: a contestant does not do its job.
-        UnequalError: or does another one.
+        TrialError: the agent does not do its job, or a peer no longer does.
+        UnequalError: the agent's documents are wrong.
     """
     versions, missing = {}, {}
     for who in field:
@@ -113,10 +103,11 @@ def race(folder: Path, lines: int, rounds: int, field: Sequence[Contestant]) -> 
             versions[who.name] = who.version()
         except MissingError as error:
             missing[who.name] = str(error)
-            click.echo(f"{who.name} does not take part: {error}", err=True)
-    present = [who for who in field if who.name in versions]
     arena = _Race(folder, lines)
-    fields = arena.prove(present)
+    fields = arena.prove([who for who in field if who.name in versions], missing)
+    present = [who for who in field if who.name in fields]
+    for name, why in missing.items():
+        click.echo(f"{name} does not take part: {why}", err=True)
     trials, starts = arena.rounds(present, rounds)
     standings = tuple(
         Standing(
@@ -146,7 +137,7 @@ def draw(result: Result, base: Path) -> list[Path]:
         ]
         path = base.with_name(f"{base.stem}-{name}.svg")
         path.write_text(
-            chart.bars(f"{title}: {result.lines:,} events", unit, rows, "auditship"),
+            chart.bars(f"{title}: {result.lines:,} events", unit, rows, OWN),
             encoding="utf-8",
         )
         made.append(path)
