@@ -1,7 +1,7 @@
 # Everything runs from one virtual environment, .venv, that plain pip fills.
 # `make setup` makes it; every other target makes it when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down check lock dist soak fuzz bench bench-idle bench-stages
+.PHONY: help setup demo test up down check lock dist soak fuzz bench bench-live bench-idle bench-stages
 PYTHON ?= python3
 MINUTES ?= 10
 LINES ?= 500000
@@ -60,6 +60,9 @@ fuzz: .venv/ready ## presets, framing, archives, replies fed with spoiled input;
 
 bench: .venv/ready ## the agent against rsyslog, syslog-ng and a naive script; LINES=500000 ROUNDS=3
 	$(BIN)/python -m bench.throughput --lines $(LINES) --rounds $(ROUNDS)
+
+bench-live: .venv/ready ## delay from write to arrival and CPU at 1,000 and 20,000 lines a second
+	$(BIN)/python -m bench.live
 
 bench-stages: .venv/ready ## what each stage of the way from line to document costs, ns a line
 	$(BIN)/python -m bench.stages

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import yaml
 from msgspec import Struct
@@ -68,12 +68,13 @@ class Contestant(Protocol):
 
 
 class Auditship:
-    """The real agent, `auditship-agent once`."""
+    """The real agent: `auditship-agent once`, or `run`."""
 
     leaves_out: tuple[str, ...] = ()
 
-    def __init__(self, *, gzip: bool = True) -> None:
+    def __init__(self, *, gzip: bool = True, command: Literal["once", "run"] = "once") -> None:
         self._gzip = gzip
+        self._command = command
         self.name = OWN if gzip else f"{OWN}, no gzip"
         self.lacks: tuple[str, ...] = () if gzip else ("gzip",)
 
@@ -82,9 +83,10 @@ class Auditship:
         return __version__
 
     def start(self, site: Site) -> Start:
-        """Run once over the log."""
+        """Run once over the log, or follow it."""
         config = configure(site, gzip=self._gzip)
-        return Start((*_AGENT, "once", "--config", str(config)), os.environ, ends=True)
+        command = (*_AGENT, self._command, "--config", str(config))
+        return Start(command, os.environ, ends=self._command == "once")
 
 
 def configure(site: Site, *, gzip: bool = True) -> Path:

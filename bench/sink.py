@@ -59,12 +59,12 @@ class Counters(Struct):
 class Store:
     """The one state that the threads share."""
 
-    def __init__(self, keep: Path | None, stamps: Path | None = None) -> None:
+    def __init__(self, keep: Path | None, *, is_live: bool = False) -> None:
         self.counters = Counters()
         self.stamps: list[int] = []
         self._ids: set[bytes] = set()
         self._keep: BinaryIO | None = keep.open("wb") if keep else None
-        self._is_live = stamps is not None
+        self._is_live = is_live
         self._lock = threading.Lock()
 
     def take(self, body: bytes, *, wire_bytes: int, now_ns: int) -> list[bytes]:
@@ -219,7 +219,7 @@ def main(*, keep: Path | None, live: bool) -> None:
     """Listen on a free port of 127.0.0.1, print it, serve until stdin is closed."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     click.echo(listener.getsockname()[1])
-    store = Store(keep, keep or Path() if live else None)
+    store = Store(keep, is_live=live)
     threading.Thread(target=serve, args=(listener, store), daemon=True).start()
     sys.stdin.buffer.read()
 

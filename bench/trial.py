@@ -106,7 +106,7 @@ def _watched(who: Contestant, site: Site, events: int, to: Sink) -> Trial:
         words = told.read_text(encoding="utf-8", errors="replace")[-1500:]
         raise TrialError(f"{who.name}: {error}: {words}") from error
     finally:
-        _end(process)
+        end(process)
     seen = to.ask("/_counters")
     if (seen["documents"], seen["unique"], seen["bad"]) != (events, events, 0):
         raise TrialError(f"{who.name}: {events} lines became {seen}")
@@ -150,7 +150,8 @@ def _cpu_of(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process, if it has not ended. Safe to repeat."""
     if process.returncode is None:
         process.terminate()
         try:
