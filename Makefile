@@ -1,7 +1,7 @@
 # Everything runs from one virtual environment, .venv, that plain pip fills.
 # `make setup` makes it; every other target makes it when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down check lock dist soak fuzz bench bench-live bench-idle bench-stages
+.PHONY: help setup demo test up down check lock dist soak fuzz bench bench-live bench-check bench-idle bench-stages
 PYTHON ?= python3
 MINUTES ?= 10
 LINES ?= 500000
@@ -63,6 +63,9 @@ bench: .venv/ready ## the agent against rsyslog, syslog-ng and a naive script; L
 
 bench-live: .venv/ready ## delay from write to arrival and CPU at 1,000 and 20,000 lines a second
 	$(BIN)/python -m bench.live
+
+bench-check: .venv/ready ## instructions a line of the hot path (valgrind); fails over +5 %
+	$(BIN)/python -m bench.instructions check
 
 bench-stages: .venv/ready ## what each stage of the way from line to document costs, ns a line
 	$(BIN)/python -m bench.stages

@@ -59,7 +59,8 @@ def test_goals_are_judged(p99: float, share: float, *, holds: bool) -> None:
     """At most 0.30 s at each rate; at most a fifth of a core at the highest."""
     curve = (*(1.0,) * 98, p99)
     found = [
-        Live(OWN, "1", rate, 9.0, 9, 1.0, share, 70.0, curve, p99, False) for rate in live.RATES
+        Live(OWN, "1", rate, 9.0, 9, 1.0, share, 70.0, curve, p99, writer_is_late=False)
+        for rate in live.RATES
     ]
 
     assert [fine for _, fine in verdicts(found)] == [holds] * 3
