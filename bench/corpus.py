@@ -24,8 +24,8 @@ START_MS: Final = 1_776_124_800_000  # 2026-04-14T00:00:00Z; all lines are of th
 DAY: Final = "2026.04.14"
 # SHA-256 of the log of so many lines; one of another length is only compared with itself.
 KNOWN: Final = {
-    1_000: "62a50fda6ae2448ebf4b5094e3acc205e8356d0d3af104a45c7fca14f0c03efc",
-    LINES: "abf691477ecb40e25db691ee494dd0cf5a56d7d34ecdcf2d60b2c4ebdcafce59",
+    1_000: "783d7d760bd70eb670177cc560e11302c2bdad67eb748434d090fca5e55a59dc",
+    LINES: "9b440e8ce4582fa1306a91b7b20ef4bacf3e769ae63faf4828d6595a1895b6a3",
 }
 _SEED: Final = 20260414
 _ACTIONS: Final = (
@@ -163,12 +163,11 @@ def _record(draw: _Draw, number: int, time: str) -> dict[str, Any]:
 
 
 def _result(draw: _Draw, action: str) -> tuple[str, str]:
+    """Return result and reason. All logins succeed: who was refused one is nobody's actor."""
     chance = draw.share()
-    if chance < _DENIED_SHARE:
-        return "denied", "bad_credentials" if action == "auth.login" else "permission"
-    if chance < _DENIED_SHARE + _ERROR_SHARE:
-        return "error", "unavailable"
-    return "success", ""
+    if action == "auth.login" or chance > _DENIED_SHARE + _ERROR_SHARE:
+        return "success", ""
+    return ("denied", "permission") if chance < _DENIED_SHARE else ("error", "unavailable")
 
 
 def _file(draw: _Draw, action: str) -> dict[str, Any]:

@@ -186,9 +186,11 @@ def check(*, keep: bool) -> None:
         KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(now), indent=1) + b"\n")
         click.echo(KEPT)
         return
+    if not KEPT.exists():
+        raise click.ClickException(f"{KEPT} is not there yet: `check --keep` writes it")
     try:
         rows = compare(msgspec.json.decode(KEPT.read_bytes(), type=Kept), now)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
     for step, before, after, fine in rows:
         click.echo(f"{step:10} {before:>9,} -> {after:>9,} {after / before - 1:+.1%}"
