@@ -9,6 +9,7 @@ some refused, some failed. Times lie on one day, so that all events have one ind
 import json
 import os
 import random
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import sha256
@@ -203,7 +204,7 @@ def corpus(count: int = LINES, folder: Path | None = None) -> Path:
 
 
 def _write(path: Path, count: int) -> None:
-    new = path.with_suffix(".new")
+    new = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")  # others may make it, too
     with new.open("wb") as file:
         file.writelines(lines(count))
     new.replace(path)
