@@ -5,6 +5,7 @@ v4-mapped addresses become v4, zones are dropped, IPv6 is written by RFC 5952.
 
 import ipaddress
 import re
+from socket import AF_INET, inet_pton
 from typing import Final
 
 from msgspec import Struct
@@ -63,12 +64,13 @@ def _read(text: str) -> Address:
 
 def _ip(text: str) -> str | None:
     try:
-        address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
-    except ValueError:
+        if ":" not in text:
+            inet_pton(AF_INET, text)
+            return text  # it takes the normal form only
+        address = ipaddress.IPv6Address(text.partition("%")[0])
+    except (OSError, ValueError):
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(address)
+    return str(address.ipv4_mapped or address)
 
 
 def _looks_like_address(text: str) -> bool:

@@ -3,6 +3,8 @@
 All texts are within their limits already; nothing here looks at clock, file or memory.
 """
 
+from typing import Protocol
+
 from auditship_agent.line import Record
 from auditship_agent.normalize.limits import fits
 from auditship_indexer.clock import iso_ms
@@ -123,7 +125,7 @@ def file_of(record: Record) -> File | None:
         previous = Previous(record.previous_name, record.previous_path)
     return File(
         directory,
-        _extension(name, record.file_type),
+        extension_of(name, record.file_type),
         record.folder_id,
         Hash(record.file_sha256) if record.file_sha256 else None,
         record.file_id,
@@ -157,7 +159,7 @@ def last_segment(path: str | None) -> str | None:
     return (path or "").rstrip("/").rpartition("/")[2] or None
 
 
-def _extension(name: str | None, kind: str | None) -> str | None:
+def extension_of(name: str | None, kind: str | None) -> str | None:
     """Return what stands behind the last dot, lower-cased; longer than 32 bytes is no extension."""
     if name is None or kind == "dir" or "/" in name:
         return None
@@ -203,7 +205,31 @@ def _has_no_share(record: Record) -> bool:
     )
 
 
-def http_of(record: Record) -> Http | None:
+class Exchange(Protocol):
+    """What is known of a request over HTTP and its reply."""
+
+    @property
+    def method(self) -> str | None:
+        """The verb of the request."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The id under which the application knows the request."""
+
+    @property
+    def bytes_in(self) -> int | None:
+        """Bytes of the request's body."""
+
+    @property
+    def status(self) -> int | None:
+        """Status code of the reply."""
+
+    @property
+    def bytes_out(self) -> int | None:
+        """Bytes of the reply's body."""
+
+
+def http_of(record: Exchange) -> Http | None:
     """Return `http.*`."""
     request = response = None
     if record.method is not None or record.request_id is not None or record.bytes_in is not None:

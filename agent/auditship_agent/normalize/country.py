@@ -27,6 +27,7 @@ class Countries:
         self._known: dict[str, Geo | None] = {}
         self._reader: maxminddb.Reader | None = None
         self._state: tuple[int, int, int] | None = None
+        self.edition = 0  # counts the databases that were opened or given up
         self.refresh()
 
     @property
@@ -52,6 +53,7 @@ class Countries:
             if state is not None:
                 with contextlib.suppress(OSError, ValueError, maxminddb.InvalidDatabaseError):
                     self._reader = _open(self._path)
+                    self.edition += 1
 
     def of(self, ip: str) -> Geo | None:
         """Return the country of a normalized address, None when it has none (or by `is_available`).
@@ -83,6 +85,7 @@ class Countries:
         return None
 
     def _close(self) -> None:
+        self.edition += 1
         self._known.clear()
         if self._reader is not None:
             self._reader.close()

@@ -55,11 +55,12 @@ class Normalizer:
     def __init__(
         self, config: AgentConfig, source: SourceConfig, dataset: str | None = None
     ) -> None:
-        self._region = Region(config.server.region)
-        self._storage = source.storage_region
+        self.region = config.server.region
+        self._region = Region(self.region)
+        self.storage_region = source.storage_region
         self._dataset = dataset or source.preset
         self._is_native = self._dataset == _NATIVE
-        self._is_secondary = source.role == "secondary"
+        self.is_secondary = source.role == "secondary"
         self._agent = Agent(config.agent_id, __version__)
         self._host = Named(config.server.id)
         self._addresses = Addresses()
@@ -77,6 +78,19 @@ class Normalizer:
         """Open a replaced country database; the caller asks at most once a second."""
         self._countries.refresh()
 
+    @property
+    def edition(self) -> int:
+        """Another number when the country of an address may be another one than before."""
+        return self._countries.edition
+
+    def constants(self) -> tuple[Agent, Region, Version, Named]:
+        """Return what all events have: `agent`, `cloud`, `ecs`, `host`."""
+        return self._agent, self._region, _ECS, self._host
+
+    def program(self, user_agent: str) -> Parsed:
+        """Return what a user agent says of itself."""
+        return self._agents.read(user_agent)
+
     def warm(self) -> None:
         """Build the user-agent tables now, so that the first line does not wait for them."""
         self._agents.read("Mozilla/5.0")
@@ -87,13 +101,13 @@ class Normalizer:
         cuts: set[str] | None = None if record.is_short else shorten(record)
         flags = record.flags or set()
         if record.storage_region is None:
-            record.storage_region = self._storage
+            record.storage_region = self.storage_region
         client, source_ip = self._client(record, flags)
         agent = None if record.user_agent is None else self._agents.read(record.user_agent)
         if agent is not None and agent.truncated:
             cuts = {*(cuts or ()), *agent.truncated}
         self._flag(record, flags)
-        act, word = self._act(record)
+        act, word = self.act(record)
         # Groups are given in the order of the Struct's declaration, which is the order of keys.
         return Event(
             self._iso(record.time_ms),
@@ -153,7 +167,9 @@ class Normalizer:
             known = self._clients.get(record.client_ip)
             if known is not None:
                 return known, None
-        client, peer = self._new_client(record, flags)
+        client, peer = self.new_client(
+            record.client_ip, flags, port=record.client_port, proxy_ip=record.proxy_ip
+        )
         if is_plain and record.client_ip is not None and client is not None:
             self._keep(record.client_ip, client)
         return client, peer
@@ -166,11 +182,18 @@ class Normalizer:
             self._clients.clear()
         self._clients[text] = client
 
-    def _new_client(self, record: Record, flags: set[str]) -> tuple[Client | None, str | None]:
+    def new_client(
+        self,
+        client_ip: str | None,
+        flags: set[str],
+        *,
+        port: int | None = None,
+        proxy_ip: str | None = None,
+    ) -> tuple[Client | None, str | None]:
+        """Return what an address says, and the peer's where it is another; adds to `flags`."""
         ip = text = geo = None
-        port = record.client_port
-        if record.client_ip is not None:
-            address = self._addresses.read(record.client_ip)
+        if client_ip is not None:
+            address = self._addresses.read(client_ip)
             ip, text = address.ip, address.text
             port = port if port is not None else address.port
             if address.bad:
@@ -183,8 +206,8 @@ class Normalizer:
             if not self._countries.is_available:
                 flags.add("geo_unavailable")
         peer = None
-        if record.proxy_ip is not None:
-            found = self._addresses.read(record.proxy_ip)
+        if proxy_ip is not None:
+            found = self._addresses.read(proxy_ip)
             peer = found.ip if found.ip != ip else None
             if found.bad:
                 flags.add("bad_ip")
@@ -197,7 +220,7 @@ class Normalizer:
             flags.add("region_mismatch")
         if record.action not in ACTIONS:
             flags.add("unknown_action")
-        if self._is_secondary:
+        if self.is_secondary:
             flags.add("secondary")
         if self._is_native and lacks_field(record):
             flags.add("missing_field")
@@ -212,7 +235,8 @@ class Normalizer:
             return self._tokens.share_id(record.share_token)
         return record.share_id
 
-    def _act(self, record: Record) -> tuple[Act, str]:
+    def act(self, record: Record) -> tuple[Act, str]:
+        """Return `event.*` without its id, and the verb."""
         key = (record.action, record.result)
         known = self._acts.get(key)
         if known is None:

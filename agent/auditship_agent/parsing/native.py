@@ -53,19 +53,28 @@ class NativePreset:
         self.unknown = Unknown()
         self._decoder = msgspec.json.Decoder(Native)
         self._fitter = Fitter(Native, FIELDS)
-        self._seconds = Seconds()
+        self.seconds = Seconds()
 
     def parse(self, raw: bytes) -> Verdict:
         """Return the one act of a line, or why it is none. Never raises."""
+        native = self.take(raw)
+        return self.parse_odd(raw) if native is None else self.judge(native)
+
+    def take(self, raw: bytes) -> Native | None:
+        """Return a line that the typed decoder takes whole, None for `parse_odd`. Never raises."""
         try:
             native = self._decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._parse_odd(raw)
-        if may_repeat(raw, _DECIDING_RAW):  # too deep it cannot be: each level has its Struct
-            return self._parse_odd(raw)
+            return None
+        # Too deep it cannot be: each level has its Struct.
+        return None if may_repeat(raw, _DECIDING_RAW) else native
+
+    def judge(self, native: Native) -> Verdict:
+        """Return the act of a line that `take` took, or why it is none."""
         return self._verdict(native, None, None)
 
-    def _parse_odd(self, raw: bytes) -> Verdict:
+    def parse_odd(self, raw: bytes) -> Verdict:
+        """Return the act of any other line as far as it can be read, or why it is none."""
         decoded = decode(raw)
         if not isinstance(decoded, Decoded):
             return decoded
@@ -83,14 +92,14 @@ class NativePreset:
         if dead is not None:
             return dead
         assert native.time is not None  # noqa: S101 - _refusal saw to it
-        time_ms = self._seconds.canonical_ms(native.time)
+        time_ms = self.seconds.canonical_ms(native.time)
         time: Time | None = None
         if time_ms is None:
             time = rfc3339(native.time)
             if time is None:
                 return Dead("bad_time", "time is not RFC 3339 with a zone")
             time_ms = time.ms
-        odd = _Odd(flags, dropped)
+        odd = Odd(flags, dropped)
         record = _record(native, time_ms, odd)
         record.is_short = flags is None and not needs_look(native)
         if time is not None:
@@ -103,18 +112,19 @@ class NativePreset:
         return [record]
 
 
-class _Odd:
+class Odd:
     """What was odd about a line; the sets are made only when something is."""
 
     __slots__ = ("dropped", "flags")
 
-    def __init__(self, flags: set[str] | None, dropped: set[str] | None) -> None:
+    def __init__(self, flags: set[str] | None = None, dropped: set[str] | None = None) -> None:
         self.flags = flags or None
         self.dropped = dropped or None
         if dropped:
             self.flag("bad_field")
 
     def flag(self, name: str) -> None:
+        """Note a flag."""
         if self.flags is None:
             self.flags = set()
         self.flags.add(name)
@@ -127,6 +137,7 @@ class _Odd:
         return None
 
     def drop(self, field: str) -> None:
+        """Note that a field of the schema was left out."""
         self.flag("bad_field")
         if self.dropped is None:
             self.dropped = set()
@@ -172,14 +183,14 @@ def _bad_action(action: str) -> Dead | None:
     return None
 
 
-def _note_time(record: Record, text: str, time: Time, odd: _Odd) -> None:
+def _note_time(record: Record, text: str, time: Time, odd: Odd) -> None:
     if not time.is_exact:
         record.original_time = text
     for flag in time.flags:
         odd.flag(flag)
 
 
-def _set_start(record: Record, text: str, end: Time, odd: _Odd) -> None:
+def _set_start(record: Record, text: str, end: Time, odd: Odd) -> None:
     start = rfc3339(text)
     if start is None or start.ns > end.ns or end.ns - start.ns > MAX_INTEGER:
         odd.drop("event.start")
@@ -188,7 +199,7 @@ def _set_start(record: Record, text: str, end: Time, odd: _Odd) -> None:
     record.duration_ns = end.ns - start.ns
 
 
-def _record(native: Native, time_ms: int, odd: _Odd) -> Record:
+def _record(native: Native, time_ms: int, odd: Odd) -> Record:
     """Copy what a line says; groups that it lacks cost one look each."""
     assert native.action and native.result  # noqa: S101, PT018 - checked by _refusal
     record = Record(time_ms, native.action, native.result)
@@ -196,12 +207,12 @@ def _record(native: Native, time_ms: int, odd: _Odd) -> Record:
     _set_reason(record, native.reason, odd)
     _set_actor(record, native, odd)
     if native.file is not None:
-        _set_file(record, native.file, odd)
+        set_file(record, native.file, odd)
     if native.workspace is not None:
         record.workspace_id = native.workspace.id
         record.workspace_name = native.workspace.name
     if native.share is not None:
-        _set_share(record, native.share, odd)
+        set_share(record, native.share, odd)
     if native.target is not None:
         _set_target(record, native.target)
     _set_rest(record, native, odd)
@@ -229,7 +240,7 @@ def _set_plain(record: Record, native: Native) -> None:
     record.labels = native.labels
 
 
-def _set_reason(record: Record, reason: str | None, odd: _Odd) -> None:
+def _set_reason(record: Record, reason: str | None, odd: Odd) -> None:
     if reason is None:
         return
     if record.result == "success" or not REASON_FORM.fullmatch(reason):
@@ -238,7 +249,7 @@ def _set_reason(record: Record, reason: str | None, odd: _Odd) -> None:
         record.reason = reason
 
 
-def _set_actor(record: Record, native: Native, odd: _Odd) -> None:
+def _set_actor(record: Record, native: Native, odd: Odd) -> None:
     user = native.user
     if user is not None:
         record.user_id = _someone(user.id)
@@ -279,7 +290,8 @@ def _someone(name: str | None) -> str | None:
     return None if name in _NONE else name
 
 
-def _set_file(record: Record, file: File, odd: _Odd) -> None:
+def set_file(record: Record, file: File, odd: Odd) -> None:
+    """Copy `file`, without what is none."""
     record.file_id = file.id
     record.file_name = file.name
     record.file_path = file.path
@@ -305,7 +317,8 @@ def _set_file(record: Record, file: File, odd: _Odd) -> None:
             odd.drop("file.hash.sha256")
 
 
-def _set_share(record: Record, share: Share, odd: _Odd) -> None:
+def set_share(record: Record, share: Share, odd: Odd) -> None:
+    """Copy `share`, without what is none."""
     record.share_id = share.id
     record.share_domains = share.allowed_domains
     record.share_ips = share.allowed_ips
@@ -332,7 +345,7 @@ def _set_target(record: Record, target: Target) -> None:
     record.new_roles = [target.role] if target.role else None
 
 
-def _set_rest(record: Record, native: Native, odd: _Odd) -> None:
+def _set_rest(record: Record, native: Native, odd: Odd) -> None:
     if native.device is not None:
         record.device_id = native.device.id
         kind = native.device.kind

@@ -25,7 +25,7 @@ _Size = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 _Int32 = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
-class User(Struct, forbid_unknown_fields=True, gc=False):
+class User(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """`user`: who acted, or owns the key."""
 
     id: _T512 | None = None
@@ -34,7 +34,7 @@ class User(Struct, forbid_unknown_fields=True, gc=False):
     roles: _List128 | None = None
 
 
-class Named(Struct, forbid_unknown_fields=True, gc=False):
+class Named(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An id with a name."""
 
     id: _T512 | None = None

@@ -14,7 +14,7 @@ from msgspec import Struct
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 _MAX_CACHE: Final = 4_096
-_CANONICAL: Final = 24  # characters of 2026-04-14T10:32:15.000Z
+_FRACTIONS: Final = {f".{ms:03}Z": ms for ms in range(1000)}  # how the canonical form ends
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))",
     re.ASCII,
@@ -56,24 +56,22 @@ class Time(Struct, frozen=True, gc=False):
 
 
 class Seconds:
-    """A cache from the text of a second (`2026-04-14T10:32:15`, UTC) to its Unix seconds."""
+    """A cache from the text of a second (`2026-04-14T10:32:15`, UTC) to its Unix ms."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
 
     def canonical_ms(self, text: str) -> int | None:
         """Return Unix ms of the exact form `2026-04-14T10:32:15.000Z`, None for any other."""
-        if len(text) != _CANONICAL or text[19] != "." or text[23] != "Z":
+        ms = _FRACTIONS.get(text[19:])
+        if ms is None:
             return None
-        part = text[20:23]
-        if not (part.isascii() and part.isdigit()):
-            return None
-        second = self._known.get(text[:19])
-        if second is None:
-            second = self._learn(text)
-            if second is None:
+        second_ms = self._known.get(text[:19])
+        if second_ms is None:
+            second_ms = self._learn(text)
+            if second_ms is None:
                 return None
-        return second * 1000 + int(part)
+        return second_ms + ms
 
     def _learn(self, text: str) -> int | None:
         time = rfc3339(text)
@@ -81,9 +79,8 @@ class Seconds:
             return None
         if len(self._known) >= _MAX_CACHE:
             self._known.clear()
-        second = time.ns // NS_PER_S
-        self._known[text[:19]] = second
-        return second
+        second_ms = self._known[text[:19]] = time.ns // NS_PER_S * 1000
+        return second_ms
 
 
 def rfc3339(text: str) -> Time | None:

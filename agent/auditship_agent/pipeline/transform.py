@@ -7,9 +7,13 @@ line that is read again gives the same documents under the same ids.
 from typing import Final
 
 from auditship_agent.config import AgentConfig, SourceConfig
-from auditship_agent.line import Dead, Document, Ignored, Line, Produced, Record
+from auditship_agent.line import Dead, Document, Ignored, Line, Produced, Record, Verdict
 from auditship_agent.normalize import Normalizer
 from auditship_agent.parsing import Preset, preset_of
+from auditship_agent.parsing.native import NativePreset
+from auditship_agent.parsing.native_shape import Native
+from auditship_agent.pipeline.fragments import group
+from auditship_agent.pipeline.splice import Splicer
 from auditship_indexer.event.document import LogFile, LogPosition, encode
 from auditship_indexer.event.fields import FIELDS
 from auditship_indexer.event.identity import (
@@ -44,6 +48,7 @@ class Transform:
         self.region = config.server.region
         self.preset: Preset = preset_of(source)
         self.normalizer = Normalizer(config, source, self.preset.name)
+        self.splicer = _splicer(self.preset, self.normalizer)
         self._indices: dict[int, str] = {}
 
     def stream(self, first_sha256: bytes, path: str) -> "Stream":
@@ -73,12 +78,42 @@ class Stream:
         self._lineage = lineage
         self._file = LogFile(_storable(path))
         self.generation = lineage.generation
+        place = LogPosition(self._file, self.generation, line_sha256="")
+        self._log = group(b"log", place).decode().removesuffix('"},')
 
     def produce(self, line: Line) -> Produced:
         """Return what a complete line becomes. Never raises on content."""
+        splicer = self._transform.splicer
+        if splicer is None or not line.whole:
+            return self.produce_plainly(line)
+        native = splicer.preset.take(line.raw)
+        if native is None:
+            return self._judged(splicer.preset.parse_odd(line.raw), line)
+        document = self._spliced(splicer, native, line)
+        if document is None:
+            return self._judged(splicer.preset.judge(native), line)
+        return Produced("event", (document,))
+
+    def _spliced(self, splicer: Splicer, native: Native, line: Line) -> Document | None:
+        time_ms = splicer.time_of(native, line.raw)
+        if time_ms is None:
+            return None
+        name = event_id(time_ms, self._lineage.digest(line.offset, line.sha256))
+        log = f'{self._log}{line.sha256.hex()}","offset":{line.offset}}},'
+        body = splicer.document(native, name, log)
+        if body is None:
+            return None
+        assert native.result is not None  # noqa: S101 - a document has a result
+        index = self._transform.index_of(time_ms)
+        return Document(name, index, body, time_ms, native.result)
+
+    def produce_plainly(self, line: Line) -> Produced:
+        """Return the same by way of record and event: the rule that `produce` is held to."""
         if not line.whole:
             return Produced("dead_letter", reason="line_too_long", detail=f"{line.length} bytes")
-        verdict = self._transform.preset.parse(line.raw)
+        return self._judged(self._transform.preset.parse(line.raw), line)
+
+    def _judged(self, verdict: Verdict, line: Line) -> Produced:
         if isinstance(verdict, Ignored):
             return Produced("ignored", reason=verdict.reason)
         if isinstance(verdict, Dead):
@@ -106,6 +141,13 @@ class Stream:
         )
         index = self._transform.index_of(time_ms)
         return Document(name, index, encode(event), time_ms, record.result, item)
+
+
+def _splicer(preset: Preset, normalizer: Normalizer) -> Splicer | None:
+    """Return the quick way of a source; only lines of the native log have one."""
+    if not isinstance(preset, NativePreset) or normalizer.is_secondary:
+        return None
+    return Splicer(preset, normalizer)
 
 
 def _storable(path: str) -> str:
