@@ -11,6 +11,17 @@ from auditship_agent.config import BatchConfig
 from auditship_agent.line import Document
 
 
+class _Read:
+    """Lines [begin, end) of one owner; `end` moves with each line."""
+
+    __slots__ = ("begin", "end", "owner")
+
+    def __init__(self, owner: Owner, begin: int, end: int) -> None:
+        self.owner = owner
+        self.begin = begin
+        self.end = end
+
+
 class Batch:
     """The one body that is being built. `opened_at` is monotonic, None while nothing waits."""
 
@@ -28,7 +39,7 @@ class Batch:
     def _clear(self) -> None:
         self._writer = Writer(gzip=self._gzip)
         self._items = Items()
-        self._spans: dict[int, Span] = {}
+        self._spans: dict[int, _Read] = {}
         self._index = ""
         self.opened_at: float | None = None
 
@@ -37,14 +48,19 @@ class Batch:
     ) -> None:
         """Take a line with the documents that it gave (none, when it only has to be counted)."""
         span = self._spans.get(id(owner))
-        self._spans[id(owner)] = Span(owner, span.begin if span else begin, end)
-        if self.opened_at is None:
-            self.opened_at = now
+        if span is None:
+            self._spans[id(owner)] = _Read(owner, begin, end)
+            if self.opened_at is None:
+                self.opened_at = now
+        else:
+            span.end = end
         for document in documents:
-            self._index = self._index or document.index
-            action = action_of(document.id, document.index, self._index)
+            index = document.index
+            if index != self._index:
+                self._index = self._index or index
+            action = action_of(document.id, index, self._index)
             self._writer.add(action, document.body)
-            self._items.append(document.id, document.index, owner, begin, end)
+            self._items.append(document.id, index, owner, begin, end)
 
     @property
     def is_full(self) -> bool:
@@ -69,7 +85,7 @@ class Batch:
         body = Body(
             index=self._index,
             items=self._items,
-            spans=tuple(self._spans.values()),
+            spans=tuple(Span(one.owner, one.begin, one.end) for one in self._spans.values()),
             data=self._writer.finish() if self._items else b"",
             plain_bytes=self._writer.plain_bytes,
             gzipped=self._gzip,

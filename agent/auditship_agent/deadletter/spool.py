@@ -317,6 +317,11 @@ class DeadLetterFile:
         for name in [name for name, seq in self._refused.items() if seq not in self.open]:
             del self._refused[name]
 
+    @property
+    def refuses(self) -> bool:
+        """Whether there is any document of which `is_refused` may be true."""
+        return bool(self._refused)
+
     def is_refused(self, document_id: str) -> bool:
         """Whether an open record says that the cluster refused this document."""
         return self._refused.get(document_id) in self.open

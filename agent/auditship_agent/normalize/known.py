@@ -25,7 +25,7 @@ class Known(dict[_K, _V], Generic[_K, _V]):
 
     def __missing__(self, key: _K) -> _V:
         """Return the answer for a key that is not in the younger half, and keep it there."""
-        value = self._older.get(key, _NEW)
+        value: _V = self._older.get(key, _NEW)
         if value is _NEW:
             value = self._make(key)
         if len(self) >= self._half:

@@ -23,7 +23,8 @@ from auditship_agent.pipeline.refusal import Refusals
 from auditship_agent.pipeline.saving import Saver
 from auditship_agent.pipeline.settling import Settling
 from auditship_agent.pipeline.tally import Tally
-from auditship_agent.pipeline.transform import Stream, Transform, in_window
+from auditship_agent.pipeline.transform import Stream, Transform
+from auditship_agent.pipeline.turn import Turn
 from auditship_agent.source.archive import CorruptArchiveError
 from auditship_agent.source.catalog import Catalog
 from auditship_agent.source.logfile import LogFile
@@ -159,16 +160,19 @@ class Pipeline:
         tailer = file.tailer
         assert tailer is not None  # noqa: S101 - `readable` yields only these
         before = tailer.offset
+        turn = Turn(file, tailer, self._clock, self.config.retention.days)
         try:
             stream = self._stream(file)
             for line in tailer.turn(self.config.limits.turn_bytes):
-                if not self._take(file, tailer, stream, line):
+                if not self._take(turn, stream, line):
                     break
             file.dirty = tailer.has_more()
         except ReplacedError as error:
             self.catalog.replaced(file, shrunk=error.shrunk)
         except (OSError, CorruptArchiveError) as error:
             self.catalog.failed(file, error)
+        finally:
+            self.tally.read(file.source.name, turn.lines, turn.results)
         if tailer.offset == before:
             return False
         self.catalog.grew(file)
@@ -186,31 +190,39 @@ class Pipeline:
             known = self._streams[id(file.progress)] = (file.first, file.path, stream)
         return known[2]
 
-    def _take(self, file: LogFile, tailer: Tailer, stream: Stream, line: Line) -> bool:
+    def _take(self, turn: Turn, stream: Stream, line: Line) -> bool:
         """Give one line its place; False ends the turn (before or behind the line)."""
-        produced = self._judged(stream.produce(line))
-        name = file.source.name
+        file = turn.file
+        produced = turn.judged(stream.produce(line))
         if not self.refusals.supersede(stream.generation, line):
-            return self._stop_before(file, tailer, line)
+            return self._stop_before(turn, line)
         if produced.outcome == "dead_letter":
             if not self.refusals.take_line(file, line, produced.reason, produced.detail):
-                return self._stop_before(file, tailer, line)
+                return self._stop_before(turn, line)
         else:
-            self.refusals.fine(name)
+            self.refusals.fine(turn.name)
             produced = self._without_dead(produced)
         if line.nul_run:
-            gap = Gap(name, file.path, file.first or b"", line.begin, line.offset, "nul_run")
+            gap = Gap(turn.name, file.path, file.first or b"", line.begin, line.offset, "nul_run")
             self._runs.append((file.progress, line.end, gap))
-        self.tally.produced(name, produced)
-        now = self._clock.monotonic()
-        self._batch.add(file.progress, line.begin, line.end, produced.documents, now)
-        self._inside[id(file.progress)] = (file.progress, tailer)
+        turn.count(produced)
+        if not produced.documents:
+            self.tally.not_an_event(turn.name, produced)
+        self._batch.add(
+            file.progress, line.offset - line.nul_run, line.end, produced.documents, turn.began_at
+        )
+        if not turn.is_inside:
+            self._inside[id(file.progress)] = (file.progress, turn.tailer)
+            turn.is_inside = True
         if self._batch.is_full:
-            self._close_batch(tailer, line.end)
+            self._close_batch(turn.tailer, line.end)
+            turn.is_inside = False
             self._settle()
-        if self.delivery.has_room and name not in self.refusals.poisoned:
+        elif produced.documents:
+            return True  # neither room nor poison changed
+        if self.delivery.has_room and turn.name not in self.refusals.poisoned:
             return True
-        tailer.stop_at(line.end)
+        turn.tailer.stop_at(line.end)
         return False
 
     def _without_dead(self, produced: Produced) -> Produced:
@@ -222,20 +234,11 @@ class Pipeline:
             return msgspec.structs.replace(produced, documents=left)
         return Produced("dead_letter", reason="rejected")
 
-    def _stop_before(self, file: LogFile, tailer: Tailer, line: Line) -> bool:
+    def _stop_before(self, turn: Turn, line: Line) -> bool:
         """Read this file no further for a moment: its line cannot be recorded; others go on."""
-        self._stopped[id(file.progress)] = self._clock.monotonic() + _RETRY_DISK_S
-        tailer.stop_at(line.begin)
+        self._stopped[id(turn.file.progress)] = self._clock.monotonic() + _RETRY_DISK_S
+        turn.tailer.stop_at(line.begin)
         return False
-
-    def _judged(self, produced: Produced) -> Produced:
-        """Refuse events that would make an index to be deleted at once, or never."""
-        if not produced.documents:
-            return produced
-        now_ms, days = self._clock.now_ms(), self.config.retention.days
-        if all(in_window(one.time_ms, now_ms, days) for one in produced.documents):
-            return produced
-        return Produced("dead_letter", reason="timestamp_out_of_range")
 
     # -- bodies and their outcome ---------------------------------------------------------
 
@@ -288,7 +291,10 @@ class Pipeline:
         for file, line in self.catalog.take_unfinished():
             if self.refusals.take_unfinished(file, line):
                 file.told_size = file.size
-                self.tally.produced(file.source.name, Produced("dead_letter", reason=UNTERMINATED))
+                self.tally.read(file.source.name, 1, {})
+                self.tally.not_an_event(
+                    file.source.name, Produced("dead_letter", reason=UNTERMINATED)
+                )
 
     def _gap(self, gap: Gap) -> None:
         """Bytes are provably lost: say so in the index, the log and the metric."""

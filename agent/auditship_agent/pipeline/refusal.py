@@ -75,8 +75,8 @@ class Refusals:
 
     def fine(self, source: str) -> None:
         """A line of the source became something: it is no poison."""
-        if self._in_a_row.get(source):
-            self._in_a_row[source] = 0
+        if self._in_a_row:
+            self._in_a_row.pop(source, None)
 
     def take_line(self, file: LogFile, line: Line, reason: str, detail: str) -> bool:
         """Record a line; False when there is no room and the file must stop before it."""
@@ -104,6 +104,8 @@ class Refusals:
         A line that is read again after a crash keeps the outcome that it had, even if the cluster
         would take its document by now: a replay of the record is what stores it.
         """
+        if not self._letters.refuses:
+            return documents
         is_refused = self._letters.is_refused
         return tuple(one for one in documents if not is_refused(one.id))
 
@@ -121,6 +123,8 @@ class Refusals:
 
         `name` is the generation. A crash behind it reads the line again: it had no outcome yet.
         """
+        if not self._letters.unterminated:
+            return True
         begun = self._letters.unterminated.get((name, line.offset))
         return begun is None or not _continues(line, begun) or self._supersede(begun)
 
@@ -200,7 +204,7 @@ class Refusals:
     def _count(self, source: str) -> None:
         count = self._in_a_row[source] = self._in_a_row.get(source, 0) + 1
         if self._config.max_in_a_row and count >= self._config.max_in_a_row:
-            self._in_a_row[source] = 0
+            del self._in_a_row[source]
             self.poisoned.add(source)
             hint = "right preset? auditship-agent explain shows why; mend it and reload"
             self._log.error("source.held", source=source, dead_letters_in_a_row=count, hint=hint)

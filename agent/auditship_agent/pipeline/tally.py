@@ -44,20 +44,25 @@ class Tally:
 
     def of(self, source: str) -> Count:
         """Return the numbers of one source."""
-        return self.sources.setdefault(source, Count())
+        count = self.sources.get(source)
+        if count is None:
+            count = self.sources[source] = Count()
+        return count
 
-    def produced(self, source: str, produced: Produced) -> None:
-        """A line left its file and became something."""
-        count, metrics = self.of(source), self._metrics
-        count.read += 1
-        metrics.lines_read.labels(source).inc()
-        for document in produced.documents:
-            metrics.events.labels(source, document.result).inc()
+    def read(self, source: str, lines: int, results: Mapping[str, int]) -> None:
+        """Lines left their file, and gave so many documents of each result."""
+        self.of(source).read += lines
+        self._metrics.lines_read.labels(source).inc(lines)
+        for result, documents in results.items():
+            self._metrics.events.labels(source, result).inc(documents)
+
+    def not_an_event(self, source: str, produced: Produced) -> None:
+        """A line, which `read` counts, became no document."""
         if produced.outcome == "ignored":
-            count.ignored += 1
-            metrics.ignored.labels(source, produced.reason).inc()
-            metrics.lines.labels(source, "ignored").inc()
-        elif produced.outcome == "dead_letter":
+            self.of(source).ignored += 1
+            self._metrics.ignored.labels(source, produced.reason).inc()
+            self._metrics.lines.labels(source, "ignored").inc()
+        else:
             self._dead(source, produced.reason)
 
     def settled(self, settled: Settled) -> None:

@@ -28,12 +28,18 @@ _PATH_LIMIT: Final = FIELDS["log.file.path"].limit
 _MAX_DAYS: Final = 4096
 
 
-def in_window(time_ms: int, now_ms: int, retention_days: int) -> bool:
-    """Return whether an event of `time_ms` is indexed: [now - retention, now + 1 day].
+def window(now_ms: int, retention_days: int) -> tuple[int, int]:
+    """Return the oldest and newest time of an event that is indexed: a day ahead at most.
 
     Outside it an index would be made to be deleted at once, or never.
     """
-    return now_ms - retention_days * DAY_MS <= time_ms <= now_ms + DAY_MS
+    return now_ms - retention_days * DAY_MS, now_ms + DAY_MS
+
+
+def in_window(time_ms: int, now_ms: int, retention_days: int) -> bool:
+    """Return whether an event of `time_ms` is indexed."""
+    oldest, newest = window(now_ms, retention_days)
+    return oldest <= time_ms <= newest
 
 
 class Transform:

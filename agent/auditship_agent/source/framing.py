@@ -66,8 +66,15 @@ class Framer:
         if lines and self._parts:
             lines[0] = b"".join((*self._parts, lines[0]))
             self.forget_partial()
+        limit = self._limit
         for raw in lines:
-            yield self._line(raw)
+            length = len(raw)
+            if length > limit or raw[:1] == b"\0":
+                yield self._odd_line(raw)
+                continue
+            begin = self.offset
+            self.offset = end = begin + length + 1
+            yield Line(raw, begin, end, sha256(raw).digest(), length)
         if rest:
             self._keep(rest)
 
@@ -83,13 +90,12 @@ class Framer:
         again = Framer(self.offset, self._limit)
         return next(again.feed(b"".join((*self._parts, b"\n"))))
 
-    def _line(self, raw: bytes) -> Line:
+    def _odd_line(self, raw: bytes) -> Line:
+        """Return a line behind a NUL run, or over the limit."""
         begin = self.offset
         self.offset = end = begin + len(raw) + 1
-        run = 0
-        if raw[:1] == b"\0":
-            run = nul_run(raw)
-            raw = raw[run:]
+        run = nul_run(raw)
+        raw = raw[run:]
         length = len(raw)
         digest = sha256(raw).digest()
         if length > self._limit:

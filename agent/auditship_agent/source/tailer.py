@@ -159,7 +159,7 @@ class Tailer:
             self._take(at, piece)
             before = self._framer.offset
             for line in self._framer.feed(piece):
-                if line.begin == 0 and line.sha256 != self._first:
+                if not before and line.begin == 0 and line.sha256 != self._first:
                     self.size_seen = size_seen
                     self.stop_at(0)
                     raise ReplacedError(shrunk=False)  # since its first line was looked at
