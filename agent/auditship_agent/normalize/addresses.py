@@ -62,13 +62,21 @@ def _read(text: str) -> Address:
     return Address(text=text, bad=_looks_like_address(text))
 
 
-def _ip(text: str) -> str | None:
+def is_ipv4(text: str) -> bool:
+    """Return whether a text is an IPv4 address, of which there is only one form."""
     try:
-        if ":" not in text:
-            inet_pton(AF_INET, text)
-            return text  # it takes the normal form only
-        address = ipaddress.IPv6Address(text.partition("%")[0])
+        inet_pton(AF_INET, text)
     except (OSError, ValueError):
+        return False
+    return True
+
+
+def _ip(text: str) -> str | None:
+    if ":" not in text:
+        return text if is_ipv4(text) else None
+    try:
+        address = ipaddress.IPv6Address(text.partition("%")[0])
+    except ValueError:
         return None
     return str(address.ipv4_mapped or address)
 

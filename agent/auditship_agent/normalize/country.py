@@ -65,10 +65,11 @@ class Countries:
         except KeyError:
             if len(self._known) >= _MAX_CACHE:
                 self._known.clear()
-            found = self._known[ip] = self._look_up(ip)
+            found = self._known[ip] = self.look_up(ip)
             return found
 
-    def _look_up(self, ip: str) -> Geo | None:
+    def look_up(self, ip: str) -> Geo | None:
+        """Return the same, to a caller who remembers what it makes of it."""
         if self._reader is None:
             return None
         try:

@@ -10,7 +10,7 @@ from auditship_agent import __version__
 from auditship_agent.config import AgentConfig, SourceConfig
 from auditship_agent.line import Record
 from auditship_agent.normalize import build
-from auditship_agent.normalize.addresses import Addresses
+from auditship_agent.normalize.addresses import Addresses, is_ipv4
 from auditship_agent.normalize.agents import Agents, Parsed, device_of
 from auditship_agent.normalize.country import Countries
 from auditship_agent.normalize.limits import cut, fits, shorten
@@ -90,6 +90,15 @@ class Normalizer:
     def program(self, user_agent: str) -> Parsed:
         """Return what a user agent says of itself."""
         return self._agents.read(user_agent)
+
+    def plain_client(self, text: str) -> Client | None:
+        """Return what an IPv4 address alone says; None: it is none, or a flag is due."""
+        if not is_ipv4(text):
+            return None
+        if not self._countries.is_configured:
+            return Client(ip=text)
+        geo = self._countries.look_up(text)
+        return Client(None, geo, text) if self._countries.is_available else None
 
     def warm(self) -> None:
         """Build the user-agent tables now, so that the first line does not wait for them."""

@@ -14,7 +14,8 @@ from msgspec import Struct
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 _MAX_CACHE: Final = 4_096
-_FRACTIONS: Final = {f".{ms:03}Z": ms for ms in range(1000)}  # how the canonical form ends
+_SECONDS: Final = {f"{second:02}.": second * 1000 for second in range(60)}
+_FRACTIONS: Final = {f"{ms:03}Z": ms for ms in range(1000)}
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))",
     re.ASCII,
@@ -56,31 +57,33 @@ class Time(Struct, frozen=True, gc=False):
 
 
 class Seconds:
-    """A cache from the text of a second (`2026-04-14T10:32:15`, UTC) to its Unix ms."""
+    """Reads the canonical form by look-ups: a cache from the text of a minute to its Unix ms."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
 
     def canonical_ms(self, text: str) -> int | None:
         """Return Unix ms of the exact form `2026-04-14T10:32:15.000Z`, None for any other."""
-        ms = _FRACTIONS.get(text[19:])
-        if ms is None:
+        second_ms = _SECONDS.get(text[17:20])
+        ms = _FRACTIONS.get(text[20:])
+        if ms is None or second_ms is None:
             return None
-        second_ms = self._known.get(text[:19])
-        if second_ms is None:
-            second_ms = self._learn(text)
-            if second_ms is None:
+        minute_ms = self._known.get(text[:17])
+        if minute_ms is None:
+            minute_ms = self._learn(text)
+            if minute_ms is None:
                 return None
-        return second_ms + ms
+        return minute_ms + second_ms + ms
 
     def _learn(self, text: str) -> int | None:
-        time = rfc3339(text)
-        if time is None or text[10] != "T" or time.flags:
+        minute = text[:17]
+        time = rfc3339(f"{minute}00.000Z")
+        if time is None or text[10] != "T":
             return None
         if len(self._known) >= _MAX_CACHE:
             self._known.clear()
-        second_ms = self._known[text[:19]] = time.ns // NS_PER_S * 1000
-        return second_ms
+        minute_ms = self._known[minute] = time.ms
+        return minute_ms
 
 
 def rfc3339(text: str) -> Time | None:

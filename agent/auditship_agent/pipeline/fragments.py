@@ -22,6 +22,7 @@ from auditship_indexer.event.document import Region
 from auditship_indexer.event.fields import SCHEMA_VERSION
 
 _MAX_PROGRAMS: Final = 1_024  # a user agent may be a kilobyte long
+_MAX_CLIENTS: Final = 8_192  # of all things these have the most distinct values
 _TIME: Final = "1970-01-01T00:00:00.000Z"
 
 Person = tuple[str | None, User | None, Named | None]  # `actor`, `user`, `api_key` of a line
@@ -66,12 +67,12 @@ class Fragments:
         self._preset = preset
         self._normalizer = normalizer
         agent, cloud, ecs, host = normalizer.constants()
-        self._after_client = group(b"cloud", cloud) + group(b"ecs", ecs)
+        self.cloud = group(b"cloud", cloud) + group(b"ecs", ecs)
         self.agent = group(b"agent", agent)
         self.host = group(b"host", host)
         self.people: Known[Person, Who | None] = Known(self._who)
         self.acts: Known[Deed, Act | None] = Known(self._act)
-        self.clients: Known[str | None, bytes | None] = Known(self._client)
+        self.clients: Known[str | None, bytes | None] = Known(self._client, _MAX_CLIENTS)
         self.programs: Known[str | None, tuple[bytes, bytes] | None] = Known(
             self._program, _MAX_PROGRAMS
         )
@@ -125,10 +126,15 @@ class Fragments:
         )
 
     def _client(self, ip: str | None) -> bytes | None:
-        """Return `client` and all constant groups between it and `event`."""
-        flags: set[str] = set()
-        client, _ = self._normalizer.new_client(ip, flags)
-        return None if flags else group(b"client", client) + self._after_client
+        if ip is None:
+            return b""
+        client = self._normalizer.plain_client(ip)
+        if client is None:
+            flags: set[str] = set()
+            client, _ = self._normalizer.new_client(ip, flags)
+            if flags:
+                return None
+        return group(b"client", client)
 
     def _program(self, user_agent: str | None) -> tuple[bytes, bytes] | None:
         """Return `user_agent`, and the device in `audit`."""

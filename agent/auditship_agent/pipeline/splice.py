@@ -28,7 +28,7 @@ class Splicer:
         self._region = normalizer.region
         self._edition = normalizer.edition
         parts = Fragments(preset, normalizer)
-        self._agent, self._host = parts.agent, parts.host
+        self._agent, self._cloud, self._host = parts.agent, parts.cloud, parts.host
         self._people, self._acts, self._clients = parts.people, parts.acts, parts.clients
         self._programs, self._storages = parts.programs, parts.storages
         self._workspaces = parts.workspaces
@@ -82,6 +82,7 @@ class Splicer:
             b"" if native.id is None else f',"source_id":"{native.id}"'.encode(),
             act.verb,
             client,
+            self._cloud,
             act.head,
             event_id.encode(),
             act.tail,
