@@ -73,14 +73,13 @@ class Items(Sequence[Item]):
         self._id_ends.append(len(self._ids))
         self._begins.append(begin)
         self._ends.append(end)
-        self._owners.append(self._place(owner))
-        self._indices.append(self._place(index))
+        at = self._at
+        self._owners.append(at[owner] if owner in at else self._place(owner))
+        self._indices.append(at[index] if index in at else self._place(index))
 
     def _place(self, name: object) -> int:
-        at = self._at.get(name)
-        if at is None:
-            at = self._at[name] = len(self._names)
-            self._names.append(name)
+        at = self._at[name] = len(self._names)
+        self._names.append(name)
         return at
 
     def ids(self) -> Iterator[str]:

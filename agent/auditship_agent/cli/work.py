@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -17,6 +18,8 @@ from auditship_agent.runner import Agent, StateFolder, allocator, build, once, r
 from auditship_agent.runner.report import held_of
 from auditship_indexer.errors import ConfigError, StateError
 from auditship_indexer.log import Log, adopt
+
+_GARBAGE_OBJECTS: Final = 50_000  # the collector looks after so many new objects; 700 by itself
 
 
 def _log(config: AgentConfig, *, quiet: bool = False) -> Log:
@@ -43,15 +46,23 @@ def follow(config_path: Path | None, *, accept_identity_change: bool) -> None:
         agent = _wired(path, config, log, accept_identity_change=accept_identity_change)
         for transform in agent.pipeline.transforms.values():
             transform.normalizer.warm()
-        # Start-up garbage is dropped, and what stays is never looked at again: the hot path
-        # makes no reference cycles.
-        gc.collect()
-        gc.freeze()
+        _freeze()
         allocator.give_back()
         try:
             run(agent, lambda: load_agent(path))
         finally:
             agent.close()
+
+
+def _freeze() -> None:
+    """Drop the garbage of the start; what stays is never looked at again.
+
+    The hot path makes no reference cycles, so that the collector has little to do: what makes
+    some are faults and requests for metrics.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS)
 
 
 def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
@@ -61,6 +72,7 @@ def read_once(config_path: Path | None, deadline_s: float | None) -> bool:
     began = time.monotonic()
     with StateFolder(Path(config.state.dir)):
         agent = _wired(path, config, _log(config, quiet=True), accept_identity_change=False)
+        _freeze()
         try:
             complete = once(agent, deadline_s=deadline_s)
         finally:

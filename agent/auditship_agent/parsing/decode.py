@@ -143,7 +143,12 @@ def may_repeat(raw: bytes, keys: tuple[bytes, ...]) -> bool:
     for key in keys:
         if raw.find(key) != raw.rfind(key):  # far quicker than to count
             return True
-    return b"\\" in raw and any(escape in raw for escape in _LETTER_ESCAPE)
+    return b"\\" in raw and spells_letters(raw)
+
+
+def spells_letters(raw: bytes) -> bool:
+    """Return whether a line has escapes that stand for plain letters, of which keys are made."""
+    return any(escape in raw for escape in _LETTER_ESCAPE)
 
 
 def repeats(value: Any, keys: frozenset[str]) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from auditship_agent.config import SourceConfig
 from auditship_agent.line import Dead, Record, Verdict
-from auditship_agent.parsing.decode import Decoded, decode, may_repeat, repeats
+from auditship_agent.parsing.decode import Decoded, decode, repeats, spells_letters
 from auditship_agent.parsing.fit import Fitter
 from auditship_agent.parsing.native_shape import (
     FIELDS,
@@ -40,7 +40,6 @@ _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _NONE: Final = frozenset({"-", "--"})  # how some writers spell "nobody"
 
 _DECIDING: Final = frozenset({"time", "action", "result"})
-_DECIDING_RAW: Final = (b'"time"', b'"action"', b'"result"')
 
 
 class NativePreset:
@@ -67,7 +66,7 @@ class NativePreset:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         # Too deep it cannot be: each level has its Struct.
-        return None if may_repeat(raw, _DECIDING_RAW) else native
+        return None if _may_repeat(raw) else native
 
     def judge(self, native: Native) -> Verdict:
         """Return the act of a line that `take` took, or why it is none."""
@@ -110,6 +109,16 @@ class NativePreset:
             odd.flag("partial")
         record.flags, record.dropped = odd.flags, odd.dropped
         return [record]
+
+
+def _may_repeat(raw: bytes) -> bool:
+    """Return whether a deciding key could stand twice: `decode.may_repeat`, without its loop."""
+    return (
+        raw.find(b'"time"') != raw.rfind(b'"time"')
+        or raw.find(b'"action"') != raw.rfind(b'"action"')
+        or raw.find(b'"result"') != raw.rfind(b'"result"')
+        or (b"\\" in raw and spells_letters(raw))
+    )
 
 
 class Odd:

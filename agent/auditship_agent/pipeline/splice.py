@@ -179,7 +179,7 @@ def _file(file: File) -> bytes | None:
     if path is None:
         begin = end = ""
     elif path[0] == "/" != path[-1]:
-        begin = f'"directory":"{path.rpartition("/")[0] or "/"}",'
+        begin = f'"directory":"{path[: path.rfind("/")] or "/"}",'
         end = f',"path":"{path}"'
     else:
         return file_of(file)
@@ -187,7 +187,8 @@ def _file(file: File) -> bytes | None:
         end += f',"previous":{{"name":"{file.previous_name}"}}'
     if file.size is not None:
         end += f',"size":{file.size}'
-    extension = _EXTENSIONS[name.rpartition(".")[2]] if "." in name else ""
+    dot = name.rfind(".")
+    extension = _EXTENSIONS[name[dot + 1 :]] if dot >= 0 else ""
     return f'"file":{{{begin}{extension}"id":"{file.id}","name":"{name}"{end}}},'.encode()
 
 

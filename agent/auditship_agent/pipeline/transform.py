@@ -11,7 +11,6 @@ from auditship_agent.line import Dead, Document, Ignored, Line, Produced, Record
 from auditship_agent.normalize import Normalizer
 from auditship_agent.parsing import Preset, preset_of
 from auditship_agent.parsing.native import NativePreset
-from auditship_agent.parsing.native_shape import Native
 from auditship_agent.pipeline.fragments import group
 from auditship_agent.pipeline.splice import Splicer
 from auditship_indexer.event.document import LogFile, LogPosition, encode
@@ -92,26 +91,20 @@ class Stream:
         splicer = self._transform.splicer
         if splicer is None or not line.whole:
             return self.produce_plainly(line)
-        native = splicer.preset.take(line.raw)
+        preset = splicer.preset
+        native = preset.take(line.raw)
         if native is None:
-            return self._judged(splicer.preset.parse_odd(line.raw), line)
-        document = self._spliced(splicer, native, line)
-        if document is None:
-            return self._judged(splicer.preset.judge(native), line)
-        return Produced("event", (document,))
-
-    def _spliced(self, splicer: Splicer, native: Native, line: Line) -> Document | None:
+            return self._judged(preset.parse_odd(line.raw), line)
         time_ms = splicer.time_of(native, line.raw)
-        if time_ms is None:
-            return None
-        name = event_id(time_ms, self._lineage.digest(line.offset, line.sha256))
-        log = f'{self._log}{line.sha256.hex()}","offset":{line.offset}}},'
-        body = splicer.document(native, name, log)
-        if body is None:
-            return None
-        assert native.result is not None  # noqa: S101 - a document has a result
-        index = self._transform.index_of(time_ms)
-        return Document(name, index, body, time_ms, native.result)
+        if time_ms is not None:
+            name = event_id(time_ms, self._lineage.digest(line.offset, line.sha256))
+            log = f'{self._log}{line.sha256.hex()}","offset":{line.offset}}},'
+            body = splicer.document(native, name, log)
+            if body is not None:
+                assert native.result is not None  # noqa: S101 - a document has a result
+                index = self._transform.index_of(time_ms)
+                return Produced("event", (Document(name, index, body, time_ms, native.result),))
+        return self._judged(preset.judge(native), line)
 
     def produce_plainly(self, line: Line) -> Produced:
         """Return the same by way of record and event: the rule that `produce` is held to."""
