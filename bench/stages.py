@@ -204,7 +204,7 @@ def _named(log: _Log) -> list[Record]:
 def _finishing(log: _Log) -> list[Stage]:
     lineage = Lineage("fs-usw-1", sha256(log.raw[0]).digest())
     best = used_up_per_call(log.transform.normalizer.event, log.records)
-    produce = log.stream.produce
+    produce, plainly = log.stream.produce, log.stream.produce_plainly
     return [
         Stage("normalize: a record to an event, all of the above with it", best),
         Stage("line hash", per_call(lambda raw: sha256(raw).digest(), log.raw)),
@@ -215,7 +215,8 @@ def _finishing(log: _Log) -> list[Stage]:
             ),
         ),
         Stage("encode: canonical JSON", per_call(encode, log.events())),
-        Stage("the whole way, a line to its document", per_call(produce, log.lines)),
+        Stage("the plain way, a line to its document", per_call(plainly, log.lines)),
+        Stage("the usual way, a line to its document", per_call(produce, log.lines)),
     ]
 
 

@@ -34,6 +34,11 @@ class Known(dict[_K, _V], Generic[_K, _V]):
         self[key] = value
         return value
 
+    @property
+    def size(self) -> int:
+        """How many answers are held."""
+        return len(self) + len(self._older)
+
     def forget(self) -> None:
         """Make every answer anew."""
         self.clear()

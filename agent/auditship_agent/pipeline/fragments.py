@@ -38,17 +38,16 @@ def group(name: bytes, value: Any) -> bytes:
 
 
 class Who(Struct, frozen=True, gc=False):
-    """Who acted: `api_key`, the first fields of `audit`, `user`; `device` where no program says."""
+    """Who acted: `agent` to the actor in `audit`; `user`; `device` where no program says."""
 
-    api_key: bytes
-    actor: bytes
+    head: bytes
     user: bytes
     device: bytes
     is_system: bool
 
 
 class Act(Struct, frozen=True, gc=False):
-    """An action with its result: `audit` behind the device, `event` around the id; its needs."""
+    """An action with its result: `audit` behind the device, `cloud` to the id of `event`; needs."""
 
     result: bytes
     verb: bytes
@@ -67,9 +66,9 @@ class Fragments:
         self._preset = preset
         self._normalizer = normalizer
         agent, cloud, ecs, host = normalizer.constants()
-        self.cloud = group(b"cloud", cloud) + group(b"ecs", ecs)
-        self.agent = group(b"agent", agent)
-        self.host = group(b"host", host)
+        self._cloud = group(b"cloud", cloud) + group(b"ecs", ecs)
+        self._agent = group(b"agent", agent)
+        self.host = group(b"host", host).decode()
         self.people: Known[Person, Who | None] = Known(self._who)
         self.acts: Known[Deed, Act | None] = Known(self._act)
         self.clients: Known[str | None, bytes | None] = Known(self._client, _MAX_CLIENTS)
@@ -100,8 +99,9 @@ class Fragments:
             return None
         is_key = record.key_id is not None or record.actor == "api_key"
         return Who(
-            group(b"api_key", build.api_key_of(record)),
-            b'"audit":{"actor":%b,"actor_type":%b'
+            self._agent
+            + group(b"api_key", build.api_key_of(record))
+            + b'"audit":{"actor":%b,"actor_type":%b'
             % (_json(build.actor_of(record)), _json(record.actor)),
             group(b"user", build.user_of(record)),
             b',"device":"api"' if is_key else b"",
@@ -120,7 +120,7 @@ class Fragments:
         return needs and Act(
             b',"result":%b,"schema":%d' % (_json(result), SCHEMA_VERSION),
             b',"verb":%b},' % _json(verb),
-            b'"event":%b"id":"' % head,
+            self._cloud + b'"event":%b"id":"' % head,
             b'"%b,' % tail,
             *needs,
         )

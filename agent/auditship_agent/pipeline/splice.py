@@ -28,7 +28,7 @@ class Splicer:
         self._region = normalizer.region
         self._edition = normalizer.edition
         parts = Fragments(preset, normalizer)
-        self._agent, self._cloud, self._host = parts.agent, parts.cloud, parts.host
+        self._host = parts.host
         self._people, self._acts, self._clients = parts.people, parts.acts, parts.clients
         self._programs, self._storages = parts.programs, parts.storages
         self._workspaces = parts.workspaces
@@ -74,22 +74,17 @@ class Splicer:
         workspace = self._workspaces[native.workspace]
         parts = (
             f'{{"@timestamp":"{native.time}",'.encode(),
-            self._agent,
-            who.api_key,
-            who.actor,
+            who.head,
             device or who.device,
             act.result,
             b"" if native.id is None else f',"source_id":"{native.id}"'.encode(),
             act.verb,
             client,
-            self._cloud,
             act.head,
             event_id.encode(),
             act.tail,
             file,
-            self._host,
-            _http(native),
-            log.encode(),
+            f"{self._host}{_http(native)}{log}".encode(),
             share,
             storage,
             who.user,
@@ -136,7 +131,7 @@ def _needs_escape(native: Native) -> bool:
     return any(text is not None and _ESCAPED.search(text) for text in texts)
 
 
-def _http(native: Native) -> bytes:
+def _http(native: Native) -> str:
     if (
         native.method is None
         and native.status is None
@@ -144,10 +139,8 @@ def _http(native: Native) -> bytes:
         and native.bytes_out is None
     ):
         request_id = native.request_id
-        return (
-            b"" if request_id is None else f'"http":{{"request":{{"id":"{request_id}"}}}},'.encode()
-        )
-    return group(b"http", build.http_of(native))
+        return "" if request_id is None else f'"http":{{"request":{{"id":"{request_id}"}}}},'
+    return group(b"http", build.http_of(native)).decode()
 
 
 def _share(share: Share) -> bytes | None:
