@@ -1,5 +1,6 @@
 """The quick way makes the very documents of the plain way, whatever stands in a line."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from auditship_agent.config import EnrichConfig
 from auditship_agent.pipeline.transform import Stream
 from auditship_indexer.event.actions import ACTIONS
+from auditship_indexer.event.results import DENIED_REASONS, ERROR_REASONS, RESULTS
 from bench.database import country_database
 from support.edits import edited
 from support.transforming import EXAMPLES, as_line, native, stream, transform
@@ -44,6 +46,9 @@ _TIME: Final = st.one_of(
 )  # fmt: skip
 
 
+_REASONS: Final = sorted(DENIED_REASONS | ERROR_REASONS)
+
+
 def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=fields)
 
@@ -53,7 +58,7 @@ _FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "time": _TIME,
     "action": st.sampled_from([*sorted(ACTIONS), "a.b", "x"]),
     "result": st.sampled_from(["success", "denied", "error", "no"]),
-    "reason": st.sampled_from(["permission", "quota", "my_own", "BAD", ""]) | _TEXT,
+    "reason": st.sampled_from([*_REASONS, "my_own", "BAD", ""]) | _TEXT,
     "id": _TEXT,
     "actor": st.sampled_from(["user", "api_key", "service", "system", "anonymous", "robot"]),
     "user": _some(id=_TEXT, email=_TEXT, name=_TEXT, roles=st.lists(_TEXT, max_size=2)),
@@ -137,6 +142,15 @@ def test_hostile_values_make_the_same_document(name: str, raw: bytes) -> None:
 def test_edited_lines_make_the_same_document(name: str, raw: bytes) -> None:
     """Bytes of a line cut, doubled or exchanged: the same verdict by both ways."""
     check(_STREAMS[name], raw)
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+def test_every_act_makes_the_same_document(action: str) -> None:
+    """Each action with each result and reason, by a person, a key and nobody."""
+    for result, reason in itertools.product(RESULTS, [None, *_REASONS]):
+        for who in ({}, {"api_key": {"id": "ak_7"}}, {"user": None, "actor": "anonymous"}):
+            raw = native(action=action, result=result, reason=reason, **who)
+            check(_STREAMS["stored"], raw)
 
 
 @pytest.mark.parametrize("name", sorted(_STREAMS))
