@@ -1,5 +1,7 @@
 """A preset on its own: no configuration, no server, no cluster."""
 
+import msgspec
+
 from auditship_agent.config import AgentConfig, ServerConfig, SourceConfig
 from auditship_agent.normalize import Normalizer
 from auditship_agent.parsing import form_of, preset_of, self_test
@@ -29,6 +31,7 @@ def preset_problems(preset: str) -> list[str]:
         ConfigError: the file cannot be read.
     """
     source = trial_source(preset)
-    preset_of(source)  # a file without tests can be wrong, too
+    # A file without tests can be wrong, too. A zone is a setting that some logs cannot do without.
+    preset_of(msgspec.structs.replace(source, timezone="UTC"))
     normalizer = Normalizer(trial_config(source), source, form_of(preset).preset)
     return self_test(preset, normalizer.event)
