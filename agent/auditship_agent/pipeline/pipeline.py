@@ -363,9 +363,5 @@ class Pipeline:
 
     def oldest_unacknowledged_s(self, source: str | None = None) -> float:
         """Return the age of the oldest complete line without an outcome, since first seen."""
-        since = [
-            at
-            for file in self.catalog.files.values()
-            if source in {None, file.source.name} and (at := file.waiting_since()) is not None
-        ]
-        return max(0.0, self._clock.monotonic() - min(since)) if since else 0.0
+        since = self.catalog.oldest_waiting(source)
+        return 0.0 if since is None else max(0.0, self._clock.monotonic() - since)

@@ -112,14 +112,9 @@ def build(
     )
     letters = _letters(config, folder, disk, log)
     senders = Senders(config.delivery.max_in_flight, clock=clock, wake=wake.set)
+    flow = Flow(config.delivery, draw)
     delivery = Delivery(
-        config.delivery,
-        hosts_of(config),
-        senders,
-        Flow(config.delivery, draw),
-        clock=clock,
-        log=log,
-        metrics=metrics,
+        config.delivery, hosts_of(config), senders, flow, clock=clock, log=log, metrics=metrics
     )
     pipeline = Pipeline(
         config,

@@ -85,13 +85,10 @@ class GzipContent:
         self._checked = False
         self._broken = False
         self.head = b""  # the first uncompressed bytes, good or not; empty once all are good
-        self._rewind()
+        self.rest()
 
     def rest(self) -> None:
         """Drop what reading needs until it goes on: about 200 kB. That starts from the front."""
-        self._rewind()
-
-    def _rewind(self) -> None:
         self._reader = _Inflater(self._descriptor)
         self._window = b""  # the last bytes read, which end at the reader's position
 
@@ -153,7 +150,7 @@ class GzipContent:
             return b""
         end = min(offset + size, good)
         if offset < self._reader.position - len(self._window):
-            self._rewind()
+            self.rest()
         while self._reader.position < end:
             self._window = self._window[-_HISTORY_BYTES - size :] + self._next(good)
         start = offset - (self._reader.position - len(self._window))

@@ -136,9 +136,10 @@ class Catalog:
             and all(file.is_accounted for file in self.files.values())
         )
 
-    def oldest_waiting(self) -> float | None:
+    def oldest_waiting(self, source: str | None = None) -> float | None:
         """Return when the oldest complete line without an outcome was first seen, if any."""
-        waiting = [file.waiting_since() for file in self.files.values()]
+        files = self.files.values()
+        waiting = [f.waiting_since() for f in files if source in {None, f.source.name}]
         return min((at for at in waiting if at is not None), default=None)
 
     def folders(self) -> set[str]:
